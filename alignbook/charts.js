@@ -1,0 +1,85 @@
+// Draws every figure.alignbook-chart on the page, now and whenever one appears: in the book and in a notebook.
+// Needs window.vegaEmbed. The colors of axes and labels are currentColor, so a change of theme needs no redraw.
+(() => {
+  "use strict";
+  const SELECTOR = "figure.alignbook-chart";
+  if (window.alignbookCharts) {
+    return; // this script may be run again, as when a notebook's cell is
+  }
+
+  // Charts side by side are drawn one by one, so that a narrow page can put one below the other.
+  function panels(spec) {
+    const { hconcat, description, ...shared } = spec;
+    return hconcat ? hconcat.map((panel) => ({ ...shared, ...panel })) : [{ ...shared }];
+  }
+
+  // One view takes the width it is given; facets and nested layouts keep theirs and are scaled down by the style below.
+  function fitted(spec, width) {
+    const composed = spec.vconcat || spec.hconcat || spec.concat || spec.facet || spec.repeat;
+    const facets = spec.encoding && (spec.encoding.row || spec.encoding.column || spec.encoding.facet);
+    const config = structuredClone(spec.config ?? {});
+    config.legend = { ...config.legend, columns: Math.max(1, Math.floor(width / 200)) };
+    const size = composed || facets ? {} : { width, autosize: { type: "fit-x", contains: "padding" } };
+    return { ...spec, ...size, config };
+  }
+
+  function prepare(figure) {
+    const source = figure.querySelector('script[type="application/json"]');
+    const words = figure.querySelector("p");
+    const box = document.createElement("div");
+    box.setAttribute("role", "img");
+    box.setAttribute("aria-label", words.textContent);
+    box.style.cssText = "display: flex; flex-wrap: wrap; gap: 1rem";
+    figure.style.margin = "1rem 0";
+    const drawings = panels(JSON.parse(source.textContent)).map((spec) => {
+      const place = document.createElement("div");
+      place.style.cssText = "flex: 1 1 280px; min-width: 0; overflow: hidden";
+      box.append(place);
+      return { spec, place, width: 0, busy: false, result: null };
+    });
+    return { box, words, drawings };
+  }
+
+  async function draw(drawing) {
+    const width = Math.floor(drawing.place.clientWidth);
+    if (drawing.busy || width === 0 || width === drawing.width) {
+      return;
+    }
+    drawing.busy = true;
+    drawing.width = width;
+    try {
+      const options = { mode: "vega-lite", renderer: "svg", actions: false };
+      const last = drawing.result;
+      drawing.result = await window.vegaEmbed(drawing.place, fitted(drawing.spec, width), options);
+      last?.finalize();
+      const svg = drawing.place.querySelector("svg");
+      svg.style.maxWidth = "100%";
+      svg.style.height = "auto";
+    } finally {
+      drawing.busy = false;
+    }
+    await draw(drawing); // the place may have changed meanwhile
+  }
+
+  // A figure in a closed fold has no width yet; it is drawn when the fold opens.
+  function watch(figure) {
+    figure.dataset.found = "";
+    const { box, words, drawings } = prepare(figure);
+    figure.append(box);
+    const sizes = new ResizeObserver(() => {
+      Promise.all(drawings.map(draw)).then(
+        () => { words.hidden = drawings.every((drawing) => drawing.result); },
+        (error) => { box.remove(); words.hidden = false; console.error(error); },
+      );
+    });
+    drawings.forEach((drawing) => sizes.observe(drawing.place));
+  }
+
+  function find() {
+    document.querySelectorAll(`${SELECTOR}:not([data-found])`).forEach(watch);
+  }
+
+  window.alignbookCharts = { find };
+  new MutationObserver(find).observe(document.documentElement, { childList: true, subtree: true });
+  find();
+})();
