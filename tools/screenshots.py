@@ -1,0 +1,48 @@
+"""Take pictures of the book into screenshots/, light, dark, on a phone: python tools/screenshots.py [PAGE...]."""
+
+import sys
+from pathlib import Path
+
+from find_browser import find
+from playwright.sync_api import Browser, sync_playwright
+
+ROOT = Path(__file__).parents[1]
+SITE = ROOT / "_build/html"
+PICTURES = ROOT / "screenshots"
+VIEWS = {
+    "light": (1280, "light"),
+    "dark": (1280, "dark"),
+    "phone": (390, "light"),
+    "phone-dark": (390, "dark"),
+}
+
+
+def main(pages: list[str]) -> None:
+    """Photograph each page in each view."""
+    PICTURES.mkdir(exist_ok=True)
+    found = pages or [path.relative_to(SITE).as_posix() for path in sorted(SITE.glob("*/*.html"))]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find(), args=["--no-sandbox", "--disable-gpu"])
+        for page in found:
+            for view in VIEWS:
+                take(browser, page, view)
+        browser.close()
+
+
+def take(browser: Browser, page: str, view: str) -> None:
+    """Photograph one page, whole, once its formulas and charts stand."""
+    width, scheme = VIEWS[view]
+    tab = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
+    tab.goto((SITE / page).as_uri())
+    tab.wait_for_function("() => !window.MathJax || MathJax.startup.promise.then(() => true)")
+    tab.wait_for_function(
+        "() => [...document.querySelectorAll('figure.alignbook-chart')].every((f) => f.querySelector('svg'))"
+    )
+    target = PICTURES / f"{Path(page).stem}-{view}.png"
+    tab.screenshot(path=target, full_page=True)
+    print(target.relative_to(ROOT))
+    tab.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
