@@ -73,9 +73,7 @@ def check_log_sigmoid(function: Callable) -> Verdict:
     if found.shape != margins.shape:
         return wrong(f"Six margins must give six values, got shape {found.shape}: use array operations.")
     if not abs(found[2] + math.log(2)) < 1e-12:
-        return wrong(
-            f"At margin 0 it is log 1/2 = -0.693, a log-probability and so negative, got {found[2]:.3f}."
-        )
+        return wrong(f"At margin 0 it is log 1/2 = -0.693, a log-probability and so negative, got {found[2]:.3f}.")
     if not np.isfinite(found).all():
         return wrong("It is not finite at -800 or 800: an exponential overflows before the log is taken.")
     if abs(found[0] + 800) > 1e-9:

@@ -1,0 +1,34 @@
+"""What a checker returns: right or not yet, and one sentence that says why.
+
+A checker never raises on a wrong answer: a reader's notebook goes on, and the sentence is the teaching.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A checker's answer; shown in a notebook it reads as one sentence.
+
+    >>> wrong("That is in bits: multiply by log 2.")
+    Not yet. That is in bits: multiply by log 2.
+    """
+
+    ok: bool
+    message: str
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def __repr__(self) -> str:
+        return f"{'Right.' if self.ok else 'Not yet.'} {self.message}"
+
+
+def right(message: str) -> Verdict:
+    """Return the verdict of a right answer, with what it shows."""
+    return Verdict(True, message)
+
+
+def wrong(message: str) -> Verdict:
+    """Return the verdict of an answer that is not right yet, with what to look at."""
+    return Verdict(False, message)
