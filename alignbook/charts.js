@@ -61,18 +61,18 @@
     await draw(drawing); // the place may have changed meanwhile
   }
 
-  // A figure in a closed fold has no width yet; it is drawn when the fold opens.
+  // A figure in a closed fold has its width already, though no size is observed; paper shows it without opening.
   function watch(figure) {
     figure.dataset.found = "";
     const { box, words, drawings } = prepare(figure);
     figure.append(box);
-    const sizes = new ResizeObserver(() => {
-      Promise.all(drawings.map(draw)).then(
-        () => { words.hidden = drawings.every((drawing) => drawing.result); },
-        (error) => { box.remove(); words.hidden = false; console.error(error); },
-      );
-    });
+    const update = () => Promise.all(drawings.map(draw)).then(
+      () => { words.hidden = drawings.every((drawing) => drawing.result); },
+      (error) => { box.remove(); words.hidden = false; console.error(error); },
+    );
+    const sizes = new ResizeObserver(update);
     drawings.forEach((drawing) => sizes.observe(drawing.place));
+    update();
   }
 
   function find() {

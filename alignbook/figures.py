@@ -28,8 +28,8 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#C46A9C", "#A87900", "#7A7A7A")
 DASHES = ([1, 0], [8, 4], [2, 3], [10, 3, 2, 3], [16, 4], [5, 2])
 """What tells the lines apart where colors do not, in the order of `PALETTE`."""
 
-FILLS = (0.12, 0.85, 0.5, 0.3)
-"""How full the bars of the first, second, ... law are: the first, usually the reference, is nearly hollow."""
+HOLLOW = 0.2
+"""How full the bars of the first law are, usually the reference; the last law's are full."""
 
 INK = "currentColor"
 
@@ -75,7 +75,7 @@ def bars(
     *,
     description: str,
     y_title: str = "probability",
-) -> alt.Chart:
+) -> alt.LayerChart:
     """Return a bar chart of laws on a few answers: the answer is the color, the law is how full its bars are.
 
     `laws` maps the name of each law to its values, in the order of `answers`.
@@ -86,22 +86,21 @@ def bars(
         law=[name for name in names for _ in answers],
         value=[value for values in laws.values() for value in _plain(values)],
     )
-    legend = alt.Legend(symbolStrokeColor=INK, symbolFillColor=INK) if len(names) > 1 else None
-    fills = alt.Scale(domain=names, range=list(FILLS[: len(names)]) if len(names) > 1 else [FILLS[1]])
+    legend = alt.Legend() if len(names) > 1 else None
+    steps = max(1, len(names) - 1)
+    fullness = [1 - (1 - HOLLOW) * place / steps for place in reversed(range(len(names)))]
+    fills = alt.Scale(type="ordinal", domain=names, range=fullness)
     colors = alt.Scale(domain=answers, range=list(PALETTE[: len(answers)]))
-    return (
-        alt.Chart(table, description=description)
-        .mark_bar(strokeWidth=1.5)
-        .encode(
-            x=alt.X("answer:N", sort=answers, title=None, axis=alt.Axis(labelAngle=0)),
-            xOffset=alt.XOffset("law:N", sort=names),
-            y=alt.Y("value:Q", title=y_title),
-            fill=alt.Fill("answer:N", scale=colors, legend=None),
-            stroke=alt.Stroke("answer:N", scale=colors, legend=None),
-            fillOpacity=alt.FillOpacity("law:N", sort=names, scale=fills, legend=legend),
-            tooltip=["answer:N", "law:N", alt.Tooltip("value:Q", title=y_title)],
-        )
+    bars = alt.Chart(table).encode(
+        x=alt.X("answer:N", sort=answers, title=None, axis=alt.Axis(labelAngle=0)),
+        xOffset=alt.XOffset("law:N", sort=names),
+        y=alt.Y("value:Q", stack=None, title=y_title),
+        color=alt.Color("answer:N", scale=colors, legend=None),
+        tooltip=["answer:N", "law:N", alt.Tooltip("value:Q", title=y_title)],
     )
+    filled = bars.mark_bar().encode(opacity=alt.Opacity("law:N", sort=names, scale=fills, legend=legend))
+    outlines = bars.mark_bar(filled=False, strokeWidth=1.5)
+    return alt.LayerChart(layer=[filled, outlines], description=description)
 
 
 def lines(
@@ -190,7 +189,7 @@ def _theme() -> alt.theme.ThemeConfig:
         "view": {"stroke": None, "continuousWidth": 600, "discreteWidth": 600, "continuousHeight": 260},
         "axis": {**axis, **quiet, **fonts, "titlePadding": 8},
         "axisXDiscrete": {"grid": False},
-        "legend": {"orient": "top", "title": None, "symbolSize": 220, **fonts},
+        "legend": {"orient": "top", "title": None, "symbolSize": 220, "symbolBaseFillColor": INK, **fonts},
         "title": {"color": INK, "fontSize": 14, "fontWeight": "normal", "anchor": "start"},
         "header": fonts,
         "range": {"category": list(PALETTE)},

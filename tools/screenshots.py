@@ -1,4 +1,4 @@
-"""Take pictures of the book into screenshots/, light, dark, on a phone: python tools/screenshots.py [PAGE...]."""
+"""Take pictures of the book, light, dark, on a phone, into screenshots/: tools/screenshots.py [PAGE...]."""
 
 import sys
 from pathlib import Path

@@ -1,0 +1,43 @@
+// Small services of every page; each works without the network, over http and from a file.
+(() => {
+  "use strict";
+
+  // Search shows a line of every hit, which it fetches from the page; a page opened as a file may not fetch.
+  if (location.protocol === "file:" && window.DOCUMENTATION_OPTIONS) {
+    window.DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
+  }
+
+  // What scrolls sideways must be reachable by keyboard; what does not would only be one more stop.
+  const WIDE = "div.math, .bd-article pre, .pst-scrollable-table-container, div.cell_output .output";
+  const focusable = (element) => {
+    if (element.scrollWidth > element.clientWidth) {
+      element.tabIndex = 0;
+    } else {
+      element.removeAttribute("tabindex");
+    }
+  };
+  const sizes = new ResizeObserver((entries) => entries.forEach((entry) => focusable(entry.target)));
+  const watch = () => document.querySelectorAll(WIDE).forEach((element) => sizes.observe(element));
+  const settle = () => document.querySelectorAll(WIDE).forEach(focusable);
+  watch();
+  window.MathJax?.startup?.promise?.then(settle);
+  window.addEventListener("load", () => window.MathJax?.startup?.promise?.then(settle));
+
+  // On paper every fold is open.
+  let opened = [];
+  window.addEventListener("beforeprint", () => {
+    opened = [...document.querySelectorAll("details:not([open])")];
+    opened.forEach((fold) => { fold.open = true; });
+  });
+  window.addEventListener("afterprint", () => opened.forEach((fold) => { fold.open = false; }));
+
+  // A link into a closed fold opens it.
+  const reveal = () => {
+    const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    for (let fold = target && target.closest("details"); fold; fold = fold.parentElement.closest("details")) {
+      fold.open = true;
+    }
+  };
+  window.addEventListener("hashchange", reveal);
+  reveal();
+})();

@@ -37,9 +37,7 @@ def mathjax() -> Path:
     """Return MathJax's folder in its Python package, whose hyphenated name no import can spell."""
     spec = importlib.util.find_spec("sphinx-mathjax-offline")
     if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(
-            "The book needs the package sphinx-mathjax-offline: pip install 'alignbook[book]'."
-        )
+        raise ModuleNotFoundError("The book needs the package sphinx-mathjax-offline: pip install 'alignbook[book]'.")
     return Path(spec.origin).parent / "static" / "mathjax"
 
 

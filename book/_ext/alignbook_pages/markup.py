@@ -1,9 +1,51 @@
-"""Repairs to the theme's markup that a reader with a screen reader or a keyboard needs."""
+"""Repairs to the pages' markup: folds that need no script, and what a screen reader or a keyboard needs."""
 
+import re
+
+from bs4 import BeautifulSoup, NavigableString, Tag
+from docutils import nodes
 from sphinx.application import Sphinx
+
+FOLDED = "div.admonition.dropdown"
 
 
 def setup(app: Sphinx) -> None:
     """Connect the repairs."""
     # Jupyter Book sets it even where its extension is not loaded, and Sphinx warns of a value nobody knows.
     app.add_config_value("comments_config", {}, "html")
+    app.connect("html-page-context", repair, priority=900)
+
+
+def repair(app: Sphinx, page: str, template: str, context: dict[str, object], doctree: nodes.document) -> None:
+    """Rewrite the body of a page."""
+    if "body" not in context:
+        return
+    body = BeautifulSoup(str(context["body"]), "html.parser")
+    for box in body.select(FOLDED):
+        fold(body, box)
+    for section in body.select("section#proof-content, div.proof#proof"):
+        del section["id"]  # every proof and theorem has the same
+    for summary in body.select("summary[aria-label]"):
+        del summary["aria-label"]  # its visible text is its name
+    for title in body.select("p.sidebar-title:empty"):
+        title.decompose()
+    context["body"] = body.decode(formatter="html5")
+
+
+def fold(body: BeautifulSoup, box: Tag) -> None:
+    """Turn a box of class dropdown into <details>, with its title for the <summary>."""
+    title = box.find("p", class_="admonition-title", recursive=False)
+    if not isinstance(title, Tag):
+        title = untitled_proof(body, box)
+    box.name, title.name = "details", "summary"
+    box.insert(0, title.extract())
+
+
+def untitled_proof(body: BeautifulSoup, box: Tag) -> Tag:
+    """Return a title for a proof, which has the word in its first line instead; take it out there."""
+    title = body.new_tag("p", attrs={"class": "admonition-title"})
+    title.string = "Proof"
+    word = box.find(string=re.compile(r"^Proof\. "))
+    if isinstance(word, NavigableString):
+        word.replace_with(word.removeprefix("Proof. "))
+    return title
