@@ -1,0 +1,30 @@
+"""What all tests share: Hypothesis without chance or clock, the engines, and a way past the shape checks.
+
+Shapes and types of every call into `alignbook` are checked while tests run (pyproject.toml, pytest's addopts).
+"""
+
+import jaxtyping
+import pytest
+import torch
+from hypothesis import settings
+
+from alignbook.arrays import ENGINES
+
+settings.register_profile("alignbook", deadline=None, derandomize=True, database=None)
+settings.load_profile("alignbook")
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request):
+    """Each engine by name; one that needs a GPU is reported as not run where there is none."""
+    if request.param == "torch-cuda" and not torch.cuda.is_available():
+        pytest.skip("torch finds no GPU on this machine")
+    return request.param
+
+
+@pytest.fixture
+def shapes_unchecked():
+    """Let bad input reach the package's own sentences, as it does for every user."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
