@@ -44,7 +44,7 @@ def enable() -> None:
     alt.renderers.enable("alignbook")
     alt.theme.register("alignbook", enable=True)(_theme)
     if os.environ.get("ALIGNBOOK_RECORD") != "1":
-        code = drawing_code().replace("</", r"<\/")
+        code = drawing_code().replace("</script", r"<\/script")  # "</" alone also ends a regular expression
         display(HTML(f"<script>{code}</script>"))
 
 
