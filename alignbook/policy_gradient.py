@@ -1,8 +1,8 @@
 r"""Reaching the optimum by climbing: exact gradient ascent on the objective of `tilting`.
 
-The optimum of $J(\pi) = E_\pi\, r - \beta\, D(\pi \| \pi_\mathrm{ref})$ is known in closed form, so a run
-shows what training adds to it: speed, overshoot, noise. The learning rate acts on the logits of a softmax table; time is step × learning rate. Source of the gradient:
-Williams (1992), with the expectation taken exactly instead of by sampling.
+The optimum of $J(\pi) = E_\pi\, r - \beta\, D(\pi \| \pi_\mathrm{ref})$ is known in closed form, so a run shows what
+training adds to it: speed, overshoot, noise. The learning rate acts on the logits of a softmax table; time is
+step × learning rate. The expectation in the gradient is taken exactly, not by sampling.
 """
 
 import itertools

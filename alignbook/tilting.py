@@ -255,8 +255,8 @@ def _newton_step(a: Array, point: Tilted, budget: Array, most: Array) -> Array:
 def _bracket_and_start(ref: Array, reward: Array, budget: Array, most: Array, inside: Array) -> tuple:
     r"""Return a below, a above and a near the solution; 1, 1 and 1 where there is nothing to solve.
 
-    Below: $D \le a (r_\mathrm{max} - E r)$ and $D \le a^2 \mathrm{range}^2 / 8$. Above, with g the gap of the best
-    answers to the rest: $D_\mathrm{max} - D \le 2 e^{D_\mathrm{max} - a g / 2}$. Near: $D \approx a^2 \mathrm{Var}(r)/2$.
+    Below: $D \le a (r_\mathrm{max} - E r)$ and $D \le a^2 \mathrm{range}^2 / 8$. Above, with g the gap from the
+    best answers to the rest: $D_\mathrm{max} - D \le 2 e^{D_\mathrm{max} - a g/2}$. Near: $D \approx a^2 v^2/2$.
     """
     xp = namespace(ref)
     possible = ref > -math.inf

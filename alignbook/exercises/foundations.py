@@ -7,31 +7,15 @@ Canberra 0.2, Sydney 0.4, I don't know 0.3, Melbourne 0.1.
 
 import math
 from collections.abc import Callable
-from functools import wraps
-from typing import Any
 
 import numpy as np
 
-from alignbook.exercises.verdict import Verdict, right, wrong
+from alignbook.exercises.verdict import Verdict, forgiving, right, wrong
 
 REFERENCE = np.array([0.2, 0.4, 0.3, 0.1])
 BEST_CANBERRA = 0.3952107063330799  # the root above 0.2 of p log(p/0.2) + (1-p) log((1-p)/0.8) = 0.1
 IN_BITS = "That is in bits; the book counts in nats: multiply by log 2."
 SWAPPED = "That is D(q || p): weight each log-ratio by p and put p on top."
-
-
-def forgiving(checker: Callable[[Any], Verdict]) -> Callable[[Any], Verdict]:
-    """Let a checker answer with a sentence where the reader's value or function raises."""
-
-    @wraps(checker)
-    def checked(answer: Any) -> Verdict:
-        try:
-            with np.errstate(all="ignore"):
-                return checker(answer)
-        except Exception as error:  # a reader's own function may raise anything
-            return wrong(f"It could not be evaluated: {type(error).__name__}: {error}.")
-
-    return checked
 
 
 @forgiving

@@ -3,7 +3,12 @@
 A checker never raises on a wrong answer: a reader's notebook goes on, and the sentence is the teaching.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -32,3 +37,17 @@ def right(message: str) -> Verdict:
 def wrong(message: str) -> Verdict:
     """Return the verdict of an answer that is not right yet, with what to look at."""
     return Verdict(False, message)
+
+
+def forgiving(checker: Callable[..., Verdict]) -> Callable[..., Verdict]:
+    """Let a checker answer with a sentence where the reader's value or function raises."""
+
+    @wraps(checker)
+    def checked(*answers: Any) -> Verdict:
+        try:
+            with np.errstate(all="ignore"):
+                return checker(*answers)
+        except Exception as error:  # a reader's own function may raise anything
+            return wrong(f"It could not be evaluated: {type(error).__name__}: {error}.")
+
+    return checked
