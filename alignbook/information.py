@@ -38,6 +38,7 @@ def cross_entropy(log_p: LogLaw, log_q: LogLaw) -> PerLaw:
     Raises ValueError if an argument is no law or their answers differ.
     """
     checks.laws(log_p=log_p, log_q=log_q)
+    checks.same_answers(log_p=log_p, log_q=log_q)
     return -expectation(log_p, log_q)
 
 
@@ -123,7 +124,9 @@ def expectation(log_p: LogLaw, values: Values) -> PerLaw:
     checks.rewards(values=values)
     checks.same_answers(log_p=log_p, values=values)
     xp, log_p, values = as_arrays(log_p, values)
-    return xp.sum(xp.exp(log_p) * _where_possible(log_p, values), axis=-1)
+    values = _where_possible(log_p, values)
+    lost = values == -math.inf  # counts however small its mass, even where exp gives 0
+    return xp.sum(xp.where(lost, -math.inf, xp.exp(log_p) * masked(values, ~lost)), axis=-1)
 
 
 def variance(log_p: LogLaw, values: Values) -> PerLaw:

@@ -81,7 +81,9 @@ def win_rate(p, q, reward):
 
 def log_mean_exp(p, x):
     with mp.workdps(DIGITS):
-        return mp.log(mp.fsum(a * mp.exp(mpf(float(v))) for a, v in zip(p, x, strict=True) if a > 0))
+        pairs = [(a, mpf(v)) for a, v in zip(p, x, strict=True) if a > 0]
+        excess = mp.fsum(a * mp.expm1(v) for a, v in pairs)  # keeps exponents far below 1e-80
+        return mp.log1p(excess) if abs(excess) < 0.5 else mp.log(mp.fsum(a * mp.exp(v) for a, v in pairs))
 
 
 def tilt(p, reward, beta):
