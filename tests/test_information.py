@@ -5,6 +5,7 @@ log-probabilities round to 1e-16 of themselves, so that everything of first orde
 about 1e-15, the KL divergence (of second order) a relative one. Each tolerance says which it is.
 """
 
+import itertools
 import math
 import re
 
@@ -132,7 +133,7 @@ def test_renyi_divergence_never_falls_in_the_order(pair):
     log_p, log_q = pair
     ratio = log_p - np.where(np.isfinite(log_p), log_q, 0.0)
     values = [float(renyi_divergence(log_p, log_q, order)) for order in ORDERS]
-    for low, high in zip(values, values[1:], strict=False):
+    for low, high in itertools.pairwise(values):
         assert low <= high + 1e-12 * abs(low if math.isfinite(low) else 1) + FIRST_ORDER * size(ratio)
 
 

@@ -1,7 +1,7 @@
 """Vouches for the tilt and for the search that finds it at a KL budget, digit by digit.
 
-For the beta that `tilt_to_kl` returns, the KL of the exact tilt of the same floats, at 80 digits, is the budget to 1e-12
-relative, whatever the reference, the reward and the budget: that is the package's promise and the tolerance here.
+For the beta that `tilt_to_kl` returns, the KL of the exact tilt of the same floats, at 80 digits, is the budget to
+1e-12 relative, whatever the reference, the reward and the budget: the package's promise and the tolerance here.
 """
 
 import math
@@ -301,7 +301,7 @@ def test_a_million_answers_spend_their_budget_exactly():
     log_weights, rewards = 3 * rng.standard_normal(10), rng.standard_normal(10)
     ref = normalized(log_weights[masses])
     _, first, counts = np.unique(10 * masses + values, return_index=True, return_counts=True)
-    for kl_budget in (1e-12, 1e-3, 1.0):
+    for kl_budget in (1e-12, 1.0):
         found = tilt_to_kl(ref, rewards[values], kl_budget)
         with mp.workdps(exact.DIGITS):
             weights = [int(n) * mp.exp(mpf(float(ref[i]))) for n, i in zip(counts, first, strict=True)]
@@ -314,6 +314,7 @@ def test_a_million_answers_spend_their_budget_exactly():
 
 # Bad input
 
+past_the_shapes = pytest.mark.usefixtures("shapes_unchecked")
 NAN, INF = math.nan, math.inf
 REWARD = np.array([1.0, 0.0])
 NOT_A_LAW = np.array([0.0, 0.0])
@@ -339,46 +340,55 @@ def refuses(call, sentence):
         call()
 
 
-@pytest.mark.usefixtures("shapes_unchecked")
-class TestBadInput:
-    """Every documented mistake meets its sentence."""
+@past_the_shapes
+@pytest.mark.parametrize("name", WITH_BETA)
+@pytest.mark.parametrize("beta", [0.0, -1.0, NAN, np.array([1.0, -1.0])])
+def test_a_beta_that_is_not_positive(name, beta):
+    value = float(np.ravel(beta)[-1])
+    refuses(lambda: WITH_BETA[name](COIN, REWARD, beta), f"`beta` must be positive, got {value}.")
 
-    @pytest.mark.parametrize("name", WITH_BETA)
-    @pytest.mark.parametrize("beta", [0.0, -1.0, NAN, np.array([1.0, -1.0])])
-    def test_a_beta_that_is_not_positive(self, name, beta):
-        value = float(np.ravel(beta)[-1])
-        refuses(lambda: WITH_BETA[name](COIN, REWARD, beta), f"`beta` must be positive, got {value}.")
 
-    @pytest.mark.parametrize("name", ["log_partition", "tilt", *WITHOUT_BETA])
-    def test_a_reference_that_is_no_law(self, name):
-        call = (WITH_BETA | WITHOUT_BETA)[name]
-        refuses(lambda: call(NOT_A_LAW, REWARD, 1.0), NOT_ONE)
-        empty = "`ref_log_p` must have an answer on its last axis, got shape (0,)."
-        refuses(lambda: call(np.zeros(0), np.zeros(0), 1.0), empty)
-        refuses(lambda: call(np.array([NAN, 0.0]), REWARD, 1.0), "`ref_log_p` must hold log-probabilities, got nan.")
+@past_the_shapes
+@pytest.mark.parametrize("name", ["log_partition", "tilt", *WITHOUT_BETA])
+def test_a_reference_that_is_no_law(name):
+    call = (WITH_BETA | WITHOUT_BETA)[name]
+    refuses(lambda: call(NOT_A_LAW, REWARD, 1.0), NOT_ONE)
+    empty = "`ref_log_p` must have an answer on its last axis, got shape (0,)."
+    refuses(lambda: call(np.zeros(0), np.zeros(0), 1.0), empty)
+    refuses(lambda: call(np.array([NAN, 0.0]), REWARD, 1.0), "`ref_log_p` must hold log-probabilities, got nan.")
 
-    @pytest.mark.parametrize("name", ["log_partition", "tilt", *WITHOUT_BETA])
-    def test_rewards_of_other_answers(self, name):
-        refuses(lambda: (WITH_BETA | WITHOUT_BETA)[name](COIN, THREE, 1.0), LENGTHS)
 
-    @pytest.mark.parametrize("name", ["log_partition", "tilt", *WITHOUT_BETA])
-    @pytest.mark.parametrize("value", [NAN, INF])
-    def test_a_reward_that_is_nan_or_infinite(self, name, value):
-        call = (WITH_BETA | WITHOUT_BETA)[name]
-        refuses(lambda: call(COIN, np.array([value, 0.0]), 1.0), f"`reward` must be finite or -inf, got {value}.")
+@past_the_shapes
+@pytest.mark.parametrize("name", ["log_partition", "tilt", *WITHOUT_BETA])
+def test_rewards_of_other_answers(name):
+    refuses(lambda: (WITH_BETA | WITHOUT_BETA)[name](COIN, THREE, 1.0), LENGTHS)
 
-    @pytest.mark.parametrize("name", ["log_partition", "tilt", *WITHOUT_BETA])
-    def test_a_reward_that_forbids_all_answers(self, name):
-        refuses(lambda: (WITH_BETA | WITHOUT_BETA)[name](COIN, np.array([-INF, -INF]), 1.0), FORBIDDEN)
 
-    @pytest.mark.parametrize("budget", [-1e-300, -INF, NAN, np.array([0.0, -1.0])])
-    def test_a_budget_that_is_negative_or_nan(self, budget):
-        value = float(np.ravel(budget)[-1])
-        refuses(lambda: tilt_to_kl(COIN, REWARD, budget), f"`kl_budget` must be at least 0, got {value}.")
+@past_the_shapes
+@pytest.mark.parametrize("name", ["log_partition", "tilt", *WITHOUT_BETA])
+@pytest.mark.parametrize("value", [NAN, INF])
+def test_a_reward_that_is_nan_or_infinite(name, value):
+    call = (WITH_BETA | WITHOUT_BETA)[name]
+    refuses(lambda: call(COIN, np.array([value, 0.0]), 1.0), f"`reward` must be finite or -inf, got {value}.")
 
-    def test_a_forbidden_answer_in_a_search(self):
-        refuses(lambda: tilt_to_kl(COIN, np.array([0.0, -INF]), 0.1), "`reward` must be finite, got -inf.")
-        assert float(tilt_to_kl(np.array([0.0, -INF]), np.array([0.0, -INF]), 0.1).beta) == 0  # not one it can give
+
+@past_the_shapes
+@pytest.mark.parametrize("name", ["log_partition", "tilt", *WITHOUT_BETA])
+def test_a_reward_that_forbids_all_answers(name):
+    refuses(lambda: (WITH_BETA | WITHOUT_BETA)[name](COIN, np.array([-INF, -INF]), 1.0), FORBIDDEN)
+
+
+@past_the_shapes
+@pytest.mark.parametrize("budget", [-1e-300, -INF, NAN, np.array([0.0, -1.0])])
+def test_a_budget_that_is_negative_or_nan(budget):
+    value = float(np.ravel(budget)[-1])
+    refuses(lambda: tilt_to_kl(COIN, REWARD, budget), f"`kl_budget` must be at least 0, got {value}.")
+
+
+@past_the_shapes
+def test_a_forbidden_answer_in_a_search():
+    refuses(lambda: tilt_to_kl(COIN, np.array([0.0, -INF]), 0.1), "`reward` must be finite, got -inf.")
+    assert float(tilt_to_kl(np.array([0.0, -INF]), np.array([0.0, -INF]), 0.1).beta) == 0  # not one it can give
 
 
 def test_a_policy_that_is_no_law_is_refused():
