@@ -7,6 +7,20 @@
     return; // this script may be run again, as when a notebook's cell is
   }
 
+  // Datasets travel as columns, which are half as long as the rows that Vega-Lite reads.
+  function rows(dataset) {
+    const [first] = Object.values(dataset);
+    return Array.isArray(dataset)
+      ? dataset
+      : first.map((_, row) => Object.fromEntries(Object.entries(dataset).map(([name, values]) => [name, values[row]])));
+  }
+
+  function read(source) {
+    const spec = JSON.parse(source);
+    const datasets = Object.entries(spec.datasets).map(([name, dataset]) => [name, rows(dataset)]);
+    return { ...spec, datasets: Object.fromEntries(datasets) };
+  }
+
   // Charts side by side are drawn one by one, so that a narrow page can put one below the other.
   function panels(spec) {
     const { hconcat, description, ...shared } = spec;
@@ -30,8 +44,8 @@
     box.setAttribute("role", "img");
     box.setAttribute("aria-label", words.textContent);
     box.style.cssText = "display: flex; flex-wrap: wrap; gap: 1rem";
-    figure.style.margin = "1rem 0";
-    const drawings = panels(JSON.parse(source.textContent)).map((spec) => {
+    figure.style.margin = "0.25rem 0";
+    const drawings = panels(read(source.textContent)).map((spec) => {
       const place = document.createElement("div");
       place.style.cssText = "flex: 1 1 280px; min-width: 0; overflow: hidden";
       box.append(place);

@@ -60,7 +60,7 @@ def data(**columns: Iterable[Any]) -> alt.Data:
     """Return columns of equal length, sequences or arrays, as a chart's data; inf and nan leave a gap.
 
     >>> data(answer=["yes", "no"], mass=[2 / 3, float("inf")]).to_dict()["values"]
-    [{'answer': 'yes', 'mass': 0.666667}, {'answer': 'no', 'mass': None}]
+    [{'answer': 'yes', 'mass': 0.66667}, {'answer': 'no', 'mass': None}]
     """
     plain = {name: _plain(values) for name, values in columns.items()}
     lengths = {name: len(values) for name, values in plain.items()}
@@ -154,14 +154,14 @@ def beside(*charts: alt.Chart | alt.LayerChart) -> alt.HConcatChart:
 
 
 def _plain(values: Any) -> list[Any]:
-    """Return what JSON can say: Python values, floats to six digits, None where a number is not finite."""
+    """Return what JSON can say: Python values, floats to five digits, None where a number is not finite."""
     listed = values.tolist() if hasattr(values, "tolist") else list(values)
     scalars = [value.item() if hasattr(value, "item") else value for value in listed]
     return [_short(value) if isinstance(value, float) else value for value in scalars]
 
 
 def _short(number: float) -> float | None:
-    return float(f"{number:.6g}") if math.isfinite(number) else None
+    return float(f"{number:.5g}") if math.isfinite(number) else None
 
 
 def _figure(spec: dict[str, Any], **_: Any) -> dict[str, str]:
@@ -169,12 +169,19 @@ def _figure(spec: dict[str, Any], **_: Any) -> dict[str, str]:
     words = str(spec.get("description", "")).strip()
     if not words:
         raise ValueError("`description` must say in words what the chart shows, got none.")
-    source = json.dumps(spec, separators=(",", ":")).replace("</", r"<\/")
+    datasets = {name: _compact(rows) for name, rows in spec.get("datasets", {}).items()}
+    source = json.dumps({**spec, "datasets": datasets}, separators=(",", ":")).replace("</", r"<\/")
     figure = (
         f'<figure class="alignbook-chart"><p>{html.escape(words)}</p>'
         f'<script type="application/json">{source}</script></figure>'
     )
     return {"text/html": figure, "text/plain": words}
+
+
+def _compact(rows: list[dict[str, Any]]) -> dict[str, list[Any]] | list[dict[str, Any]]:
+    """Return a dataset's columns, half as long as its rows; rows of different keys stay as they are."""
+    uniform = rows and all(isinstance(row, dict) and row.keys() == rows[0].keys() for row in rows)
+    return {name: [row[name] for row in rows] for name in rows[0]} if uniform else rows
 
 
 def _theme() -> alt.theme.ThemeConfig:

@@ -23,8 +23,8 @@ def repair(app: Sphinx, page: str, template: str, context: dict[str, object], do
     body = BeautifulSoup(str(context["body"]), "html.parser")
     for box in body.select(FOLDED):
         fold(body, box)
-    for section in body.select("section#proof-content, div.proof#proof"):
-        del section["id"]  # every proof and theorem has the same
+    for section in body.select("section[id$=-content], .proof#proof"):
+        del section["id"]  # every theorem, proof and exercise has the same
     for summary in body.select("summary[aria-label]"):
         del summary["aria-label"]  # its visible text is its name
     for title in body.select("p.sidebar-title:empty"):
