@@ -1,0 +1,183 @@
+"""`make lab`, driven as a runner would: contents, copies that run, chapters that open as notebooks, nothing from outside.
+
+The server works on a checkout of its own with a home of its own, so no test touches the runner's files.
+"""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CHAPTERS = sorted(path.stem for path in (ROOT / "chapters").glob("*.md"))
+FOLDERS = ("book", "chapters", "jupyter", "tools")
+FILES = ("Makefile", "pyproject.toml", "constraints.txt", "jupytext.toml")
+MINUTE = 60_000
+
+RUN_STATE = """() => {
+  const panel = jupyterapp.shell.currentWidget;
+  const cells = panel.content.widgets.filter((cell) => cell.model.type === "code");
+  const outputs = cells.flatMap((cell) => cell.model.outputs.toJSON());
+  const errors = outputs.filter((output) => output.output_type === "error").map((error) => error.traceback.join("\\n"));
+  const idle = panel.sessionContext.session?.kernel?.status === "idle";
+  const finished = idle && cells.every((cell) => cell.model.executionCount);
+  return errors.length || finished ? { cells: cells.length, errors } : null;
+}"""
+
+KERNEL_READY = """() => {
+  const panel = jupyterapp.shell.currentWidget;
+  return panel.context?.isReady && panel.sessionContext?.session?.kernel?.status === "idle";
+}"""
+
+
+class Lab(NamedTuple):
+    """A running JupyterLab: the folder it serves, its home folder, and the address it printed."""
+
+    folder: Path
+    home: Path
+    address: str
+
+    def url(self, path: str) -> str:
+        """Return the address of a file or folder, in a layout of its own."""
+        parts = urlsplit(self.address)
+        return f"{parts.scheme}://{parts.netloc}/lab/tree/{path}?{parts.query}&reset"
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    folder, home = tmp_path_factory.mktemp("checkout"), tmp_path_factory.mktemp("home")
+    for name in FOLDERS:
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in FILES:
+        shutil.copy(ROOT / name, folder)
+    (folder / ".venv").symlink_to(sys.prefix)
+    options = "--no-browser --ServerApp.port=0 --LabApp.expose_app_in_browser=True"
+    # --old-file: the environment is the one in use, never to be set up anew from this folder
+    command = ["make", "--old-file=.venv/.ready", "lab", f"LAB_ARGS={options}"]
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        env={**os.environ, "HOME": str(home)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as server:
+        said = []
+        for line in server.stdout:
+            said.append(line)
+            if found := re.search(r"http://127\.0\.0\.1:\d+/\S+", line):
+                break
+        assert found, "".join(said)
+        reader = threading.Thread(target=server.stdout.read)  # a full pipe would halt the server
+        reader.start()
+        yield Lab(folder, home, found[0])
+        os.killpg(server.pid, signal.SIGTERM)
+        reader.join()
+
+
+@pytest.fixture
+def outside():
+    """The requests that would have left the machine."""
+    return []
+
+
+@pytest.fixture
+def page(browser, outside):
+    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+
+    def refuse(route):
+        outside.append(route.request.url)
+        route.abort()
+
+    context.route(lambda url: urlsplit(url).scheme in ("http", "https") and not is_local(url), refuse)
+    page = context.new_page()
+    page.set_default_timeout(MINUTE)
+    yield page
+    context.close()
+
+
+def is_local(url):
+    return urlsplit(url).hostname in ("127.0.0.1", "localhost")
+
+
+def open_from_file_browser(page, lab, path):
+    folder, _, name = path.rpartition("/")
+    page.goto(lab.url(folder))
+    page.locator(".jp-DirListing-item", has_text=name).dblclick()
+
+
+def test_make_lab_opens_the_contents_and_each_link_a_notebook(lab, page, outside):
+    page.goto(lab.address)
+    contents = page.locator(".jp-MarkdownViewer")
+    contents.get_by_role("heading", name="Contents").wait_for()
+    links = contents.locator("a[href*='.ipynb']")
+    assert links.count() == len(CHAPTERS)
+    for name in CHAPTERS:
+        page.locator(".jp-DirListing-item", has_text=f"{name}.ipynb").wait_for()
+    links.first.click()
+    page.locator(".jp-NotebookPanel h1").first.wait_for()
+    assert outside == []
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_each_copy_runs_from_top_to_bottom_and_draws_its_charts(lab, page, outside, chapter):
+    open_from_file_browser(page, lab, f"work/{chapter}.ipynb")
+    page.locator(".jp-NotebookPanel").wait_for()
+    page.wait_for_function(KERNEL_READY)
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    state = page.wait_for_function(RUN_STATE, timeout=5 * MINUTE).json_value()
+    assert state["errors"] == []
+    assert state["cells"] > 0
+    undrawn = "figure.alignbook-chart:not(:has(svg))"
+    page.wait_for_function(f"() => document.querySelectorAll('{undrawn}').length === 0")
+    source = (lab.folder / f"chapters/{chapter}.md").read_text("utf-8")
+    if "figures.enable()" in source:
+        assert page.locator("figure.alignbook-chart svg").count() > 0
+    assert outside == []
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_a_double_click_on_a_chapter_opens_a_notebook_with_readable_theorems(lab, page, outside, chapter):
+    open_from_file_browser(page, lab, f"chapters/{chapter}.md")
+    notebook = page.locator(".jp-NotebookPanel")
+    notebook.wait_for()
+    notebook.locator("h1").first.wait_for()
+    source = (lab.folder / f"chapters/{chapter}.md").read_text("utf-8")
+    theorems = re.findall(r"^:::+\{prf:theorem\}", source, re.MULTILINE)
+    if theorems:
+        notebook.get_by_text(re.compile(r"^Theorem \d+")).first.wait_for()
+    shown = notebook.locator(".jp-MarkdownOutput")
+    assert not [text for text in shown.all_inner_texts() if re.search(r":::|\{prf:|\{exercise\}|\{solution\}", text)]
+    assert outside == []
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_a_chapter_saved_from_jupyterlab_stays_the_same_text(lab, page, chapter):
+    path = lab.folder / f"chapters/{chapter}.md"
+    before = path.read_text("utf-8")
+    open_from_file_browser(page, lab, f"chapters/{chapter}.md")
+    page.locator(".jp-NotebookPanel").wait_for()
+    page.wait_for_function(KERNEL_READY)
+    page.evaluate("() => jupyterapp.shell.currentWidget.context.save()")
+    assert path.read_text("utf-8") == before
+
+
+def test_a_page_without_code_opens_as_a_page(lab, page):
+    open_from_file_browser(page, lab, "book/how_to_read.md")
+    page.locator(".jp-MarkdownViewer h1").first.wait_for()
+    assert page.locator(".jp-NotebookPanel").count() == 0
+
+
+def test_the_runners_own_configuration_is_left_alone(lab):
+    """Runs last: by now the server, its kernels and the front end have written what they write."""
+    assert [path.name for path in lab.home.rglob("*") if "jupyter" in path.name or "ipython" in path.name] == []
