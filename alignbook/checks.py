@@ -21,8 +21,7 @@ def laws(**log_ps: Array) -> None:
     """
     for name, log_p in log_ps.items():
         xp, log_p = as_arrays(log_p)
-        if log_p.ndim == 0 or log_p.shape[-1] == 0:
-            raise ValueError(f"`{name}` must have an answer on its last axis, got shape {tuple(log_p.shape)}.")
+        _refuse_empty(name, log_p)
         _refuse(name, "hold log-probabilities", log_p, xp.isnan(log_p))
         log_total = logsumexp(log_p)
         off = xp.abs(log_total) > math.sqrt(xp.finfo(log_p.dtype).eps)
@@ -44,6 +43,16 @@ def rewards(**values: Array) -> None:
     for name, value in values.items():
         xp, value = as_arrays(value)
         _refuse(name, "be finite or -inf", value, xp.isnan(value) | (value == math.inf))
+
+
+def scores(**values: Array) -> None:
+    """Refuse scores, as of a softmax, that are empty, hold nan or +inf, or forbid every answer with -inf."""
+    for name, value in values.items():
+        xp, value = as_arrays(value)
+        _refuse_empty(name, value)
+        rewards(**{name: value})
+        top = xp.max(value, axis=-1)
+        _refuse(name, "allow an answer", top, top == -math.inf)
 
 
 def finite(**values: Scalar) -> None:
@@ -71,6 +80,11 @@ def not_negative(**values: Scalar) -> None:
     for name, value in values.items():
         _, value = as_arrays(value)
         _refuse(name, "be at least 0", value, ~(value >= 0))
+
+
+def _refuse_empty(name: str, values: Array) -> None:
+    if values.ndim == 0 or values.shape[-1] == 0:
+        raise ValueError(f"`{name}` must have an answer on its last axis, got shape {tuple(values.shape)}.")
 
 
 def _refuse(name: str, rule: str, values: Array, bad: Array, what: str = "") -> None:

@@ -13,9 +13,10 @@ from alignbook.arrays import Array, as_arrays, log_softmax, namespace
 def softmax_policy(logits: Float[Array, "*batch answers"]) -> Float[Array, "*batch answers"]:
     r"""Return $\log \pi_\theta(y) = \theta_y - \log \sum_z e^{\theta_z}$; a logit of -inf forbids an answer.
 
-    Adding a constant to all logits changes nothing. Raises ValueError if `logits` holds nan or +inf.
+    Adding a constant to all logits changes nothing. Raises ValueError if `logits` is empty, holds nan or +inf,
+    or forbids every answer.
     """
-    checks.rewards(logits=logits)
+    checks.scores(logits=logits)
     return log_softmax(as_arrays(logits)[1])
 
 
@@ -26,7 +27,9 @@ def softmax(logits: Float[Array, "*batch answers"]) -> Float[Array, "*batch answ
     return weight / xp.sum(weight, axis=-1, keepdims=True)
 
 
-def pull_back(law: Float[Array, "*batch answers"], slope: Float[Array, "*batch answers"]) -> Array:
+def pull_back(
+    law: Float[Array, "*#batch answers"], slope: Float[Array, "*#batch answers"]
+) -> Float[Array, "*_batch answers"]:
     r"""Return $\nabla_\theta \sum_y g_y\, \pi_\theta(y) = \pi_y (g_y - E_\pi g)$ for fixed slopes g.
 
     The softmax table's chain rule: a logit rises as far as its answer is likely and better than the average.

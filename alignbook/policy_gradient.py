@@ -45,7 +45,7 @@ def objective_gradient(
     checks.positive(beta=beta)
     checks.same_answers(log_p=log_p, ref_log_p=ref_log_p, reward=reward)
     xp, log_p, ref_log_p, reward = as_arrays(log_p, ref_log_p, reward)
-    possible = ref_log_p > -math.inf
+    possible = (ref_log_p > -math.inf) & (log_p > -math.inf)  # an answer never given has no slope
     log_ratio = masked(log_p, possible) - masked(ref_log_p, possible)
     return pull_back(xp.exp(log_p), reward - per_law(xp, beta, log_p) * log_ratio)
 
@@ -73,13 +73,15 @@ def gradient_ascent(
     checks.positive(learning_rate=learning_rate, record_every=record_every)
     checks.finite(beta=beta, learning_rate=learning_rate, noise=noise)
     checks.not_negative(noise=noise)
+    checks.laws(ref_log_p=ref_log_p)
+    checks.scores(start_logits=ref_log_p if start_logits is None else start_logits)
     log_p = softmax_policy(ref_log_p if start_logits is None else start_logits)
     objective_gradient(log_p, ref_log_p, reward, beta)  # refuses what it refuses, before the first step
     xp, ref_log_p, reward, logits = as_arrays(ref_log_p, reward, log_p)
     if bool(xp.any((ref_log_p == -math.inf) & (logits > -math.inf))):
         raise ValueError("`start_logits` must be -inf where the reference has no mass, got a finite value.")
     beta, rate, noise = (per_law(xp, x, logits) for x in (beta, learning_rate, noise))
-    possible = (ref_log_p > -math.inf) & (beta + rate + noise + reward < math.inf)  # at the common shape
+    possible = (logits > -math.inf) & (ref_log_p + beta + rate + noise + reward > -math.inf)  # at the common shape
     return _climb(xp, logits, possible, ref_log_p, reward, beta, rate, noise, seed, record_every)
 
 
@@ -87,7 +89,7 @@ def _climb(xp, logits, possible, ref_log_p, reward, beta, rate, noise, seed, rec
     """Run the loop of `gradient_ascent` on checked arrays."""
     # A logit of -1e4 is a probability of exactly 0 without the nan of inf - inf, and nothing moves it.
     logits = xp.where(possible, logits, -1e4)
-    score = masked(reward + beta * ref_log_p, possible)
+    score = masked(reward + beta * masked(ref_log_p, possible), possible)
     draws = _standard_normals(xp, logits, seed) if bool(xp.any(noise > 0)) else itertools.repeat(0.0)
     step_noise = masked(noise * rate, possible)
     for step, xi in enumerate(draws):

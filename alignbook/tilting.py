@@ -139,6 +139,7 @@ def tilt_to_kl(ref_log_p: LogLaw, reward: Values, kl_budget: Scalar) -> Tilted:
     xp, ref_log_p, reward, _ = _checked(ref_log_p, reward, 1.0)
     checks.finite(reward=reward)
     ref, reward = (xp.astype(x, xp.float64) for x in (ref_log_p, reward))
+    ref = log_softmax(ref)  # a law in single precision is none yet in double
     budget = per_law(xp, kl_budget, ref)
     most = max_kl(ref, reward)[..., None]
     inside = (budget > 0) & (budget < most)

@@ -1,0 +1,198 @@
+"""Vouches that one source serves every engine: same values, kept type and device, batches, and torch's autograd.
+
+Every public function of the lower floors stands in CALLS; a new one without an entry fails here. On all engines it sees
+the same data: numpy's draws, moved. Answers of probability 0, ties and several scalars at once are among them.
+"""
+
+import inspect
+import itertools
+import math
+from typing import Any, NamedTuple
+
+import array_api_compat
+import numpy as np
+import pytest
+import torch
+
+from alignbook import arrays, information, policies, policy_gradient, tilting
+
+MODULES = (arrays, information, tilting, policies, policy_gradient)
+NOT_NUMERIC = {"namespace", "engines", "to_engine", "as_arrays", "per_law", "is_floating"}  # tests/test_arrays.py
+
+
+class Inputs(NamedTuple):
+    """The leaves every call is made of; laws are softmaxes, so that a derivative stays among laws."""
+
+    p_logits: Any
+    q_logits: Any
+    reward: Any
+    beta: Any
+    order: Any
+
+    @property
+    def p(self):
+        """The policy."""
+        return arrays.log_softmax(self.p_logits)
+
+    @property
+    def q(self):
+        """The other law, or the reference."""
+        return arrays.log_softmax(self.q_logits)
+
+
+def snapshot(x, noise):
+    run = policy_gradient.gradient_ascent(
+        x.q, x.reward, x.beta, x.order / 10, start_logits=x.p_logits, noise=noise, seed=3
+    )
+    return next(itertools.islice(run, 4, None))[1:]
+
+
+CALLS = {
+    "logsumexp": lambda x: arrays.logsumexp(x.p_logits),
+    "log_mean_exp": lambda x: arrays.log_mean_exp(x.p, x.reward),
+    "log_softmax": lambda x: arrays.log_softmax(x.p_logits),
+    "log_sigmoid": lambda x: arrays.log_sigmoid(30 * x.reward),
+    "log1mexp": lambda x: arrays.log1mexp(-x.beta),
+    "masked": lambda x: arrays.masked(x.reward, x.p > -math.inf),
+    "tie_ranges": lambda x: arrays.tie_ranges(x.reward),
+    "entropy": lambda x: information.entropy(x.p),
+    "cross_entropy": lambda x: information.cross_entropy(x.p, x.q),
+    "kl_divergence": lambda x: information.kl_divergence(x.p, x.q),
+    "kl_from_log_ratio": lambda x: information.kl_from_log_ratio(
+        x.q, x.reward - arrays.log_mean_exp(x.q, x.reward)[..., None]
+    ),
+    "renyi_divergence": lambda x: information.renyi_divergence(x.p, x.q, x.order),
+    "renyi_cross_entropy": lambda x: information.renyi_cross_entropy(x.p, x.q, x.order),
+    "expectation": lambda x: information.expectation(x.p, x.reward),
+    "variance": lambda x: information.variance(x.p, x.reward),
+    "win_rate": lambda x: information.win_rate(x.p, x.q, x.reward),
+    "log_partition": lambda x: tilting.log_partition(x.q, x.reward, x.beta),
+    "tilt": lambda x: tilting.tilt(x.q, x.reward, x.beta),
+    "condition_on_best": lambda x: tilting.condition_on_best(x.q, x.reward),
+    "max_kl": lambda x: tilting.max_kl(x.q, x.reward),
+    "objective": lambda x: tilting.objective(x.p, x.q, x.reward, x.beta),
+    "near_optimality_gap": lambda x: tilting.near_optimality_gap(x.p, x.q, x.reward, x.beta),
+    "tilt_to_kl": lambda x: tilting.tilt_to_kl(x.q, x.reward, x.order / 10),
+    "softmax_policy": lambda x: policies.softmax_policy(x.p_logits),
+    "softmax": lambda x: policies.softmax(x.p_logits),
+    "pull_back": lambda x: policies.pull_back(policies.softmax(x.p_logits), x.reward),
+    "objective_gradient": lambda x: policy_gradient.objective_gradient(x.p, x.q, x.reward, x.beta),
+    "gradient_ascent": lambda x: snapshot(x, 0.0),
+    "gradient_ascent with noise": lambda x: snapshot(x, 0.5),
+}
+NOT_DIFFERENTIABLE = {"tie_ranges", "tilt_to_kl"}  # places in an order; a root finder
+BY_ORDER = {"win_rate", "condition_on_best", "max_kl"}  # of the reward only the order counts: a step function
+ANSWERS, BATCH = 5, (4, 3)
+
+
+def leaves():
+    """A batch of four settings by three laws: rows of settings, columns of laws."""
+    rng = np.random.default_rng(0)
+    p, q = rng.standard_normal((2, 3, ANSWERS))
+    p[0, 1] = p[1, 2] = q[1, 2] = -np.inf  # never given by the policy; by neither
+    reward = rng.integers(0, 4, (3, ANSWERS)).astype(float)
+    return Inputs(p, q, reward, 0.25 + rng.random((4, 1)), np.array([[0.5], [1.0], [2.0], [3.5]]))
+
+
+def on(engine, dtype="float64"):
+    return Inputs(*(arrays.to_engine(leaf, engine, dtype) for leaf in leaves()))
+
+
+def parts(result):
+    """The arrays of a result, which may be a tuple of them."""
+    return list(result) if isinstance(result, tuple) else [result]
+
+
+def as_numpy(array):
+    return np.asarray(array.cpu() if isinstance(array, torch.Tensor) else array)
+
+
+def test_every_public_function_of_the_lower_floors_is_run_here():
+    public = {
+        name
+        for module in MODULES
+        for name, member in vars(module).items()
+        if inspect.isfunction(inspect.unwrap(member)) and member.__module__ == module.__name__ and name[0] != "_"
+    }
+    assert public - NOT_NUMERIC == {name.split()[0] for name in CALLS}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_every_engine_gives_numpys_values_and_keeps_type_and_device(name, engine):
+    expected, found = parts(CALLS[name](leaves())), parts(CALLS[name](on(engine)))
+    for want, got in zip(expected, found, strict=True):
+        np.testing.assert_allclose(as_numpy(got), want, rtol=1e-12, atol=1e-12)
+        assert as_numpy(got).dtype == want.dtype
+        assert array_api_compat.device(got) == array_api_compat.device(on(engine).reward)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_single_precision_stays_single_on_every_engine(name, engine):
+    # the same rounded data in double precision; single keeps 7 digits, of which a difference of terms may lose two
+    rounded = Inputs(*(as_numpy(leaf).astype(np.float64) for leaf in on("numpy", "float32")))
+    for want, got in zip(parts(CALLS[name](rounded)), parts(CALLS[name](on(engine, "float32"))), strict=True):
+        np.testing.assert_allclose(as_numpy(got), want, rtol=1e-5, atol=1e-5)
+        if want.dtype == np.float64:
+            assert as_numpy(got).dtype == np.float32
+
+
+@pytest.mark.parametrize("name", [name for name in CALLS if "noise" not in name])
+def test_a_batch_is_its_rows_one_by_one(name):
+    x = leaves()
+    whole = parts(CALLS[name](x))
+    for i, j in np.ndindex(*BATCH):
+        row = Inputs(*(leaf[i, 0] if leaf.shape == (4, 1) else leaf[j] for leaf in x))
+        for batched, single in zip(whole, parts(CALLS[name](row)), strict=True):
+            per_answer = batched.shape[-1:] == (ANSWERS,)
+            batch = batched.shape[: batched.ndim - per_answer]
+            assert batch in {BATCH, (3,), (4, 1)}
+            entry = np.broadcast_to(batched, BATCH + batched.shape[len(batch) :])[i, j]
+            np.testing.assert_allclose(entry, single, rtol=1e-13, atol=1e-13)
+
+
+@pytest.mark.parametrize("number", [2, 2.0, np.float64(2), np.array(2.0), torch.tensor(2.0, dtype=torch.float64)])
+def test_a_scalar_may_be_any_kind_of_number(number):
+    x = on("torch-cpu" if isinstance(number, torch.Tensor) else "numpy")
+    expected = tilting.tilt(x.q, x.reward, 0 * x.beta + 2)[0]
+    np.testing.assert_allclose(tilting.tilt(x.q, x.reward, number), expected, rtol=0, atol=1e-15)
+
+
+def gradcheck(function, inputs):
+    """Autograd against central differences with step 1e-6: these are good to 1e-9 of values of order 1."""
+    inputs = [leaf.clone().requires_grad_() for leaf in inputs]
+    return torch.autograd.gradcheck(function, inputs, eps=1e-6, atol=1e-7, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", [name for name in CALLS if name not in NOT_DIFFERENTIABLE])
+def test_autograd_agrees_with_finite_differences(name):
+    x = on("torch-cpu")
+    x = x._replace(order=x.order[2:] + 0.25 * (x.order[2:] > 3), beta=x.beta[2:])  # away from order 1: see below
+
+    def finite_parts(*tensors):
+        given = Inputs(*tensors)
+        held = parts(CALLS[name](given._replace(reward=x.reward) if name in BY_ORDER else given))
+        return tuple(torch.where(torch.isfinite(part), part, 0.0) for part in held if part.requires_grad)
+
+    assert gradcheck(finite_parts, x)
+
+
+@pytest.mark.parametrize("order", [0.0, 1.0, math.inf])
+def test_autograd_passes_the_limits_of_the_order(order):
+    x = on("torch-cpu")
+
+    def both(p_logits, q_logits):
+        p, q = arrays.log_softmax(p_logits), arrays.log_softmax(q_logits)
+        divergence = information.renyi_divergence(p, q, order)
+        return divergence, information.renyi_cross_entropy(p, q, min(order, 2.0))
+
+    assert gradcheck(both, x[:2])
+
+
+def test_no_gradient_is_nan_where_a_divergence_is_infinite():
+    logits = torch.tensor([0.0, 1.0, 2.0], dtype=torch.float64, requires_grad=True)
+    law = arrays.log_softmax(logits)
+    hole = torch.tensor([math.log(0.5), math.log(0.5), -math.inf], dtype=torch.float64)
+    for divergence in (information.kl_divergence(law, hole), information.cross_entropy(law, hole)):
+        assert float(divergence.detach()) == math.inf
+        (gradient,) = torch.autograd.grad(divergence, logits, retain_graph=True)
+        assert not torch.any(torch.isnan(gradient))
