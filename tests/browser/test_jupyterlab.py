@@ -1,4 +1,4 @@
-"""`make lab`, driven as a runner would: contents, copies that run, chapters that open as notebooks, nothing from outside.
+"""`make lab`, driven as a runner would: the contents, copies that run, chapters that open as notebooks.
 
 The server works on a checkout of its own with a home of its own, so no test touches the runner's files.
 """
