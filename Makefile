@@ -50,8 +50,8 @@ test: $(READY)
 	@echo "ruff: style of the chapters' cells"
 	@rm -rf _build/cells
 	@$(BIN)/jupytext --quiet --to ../_build/cells//ipynb chapters/*.md
-	@$(BIN)/ruff check --quiet _build/cells
-	@$(BIN)/ruff format --check --quiet _build/cells
+	@$(BIN)/ruff check --quiet --line-length 88 _build/cells
+	@$(BIN)/ruff format --check --quiet --line-length 88 _build/cells
 	@echo "codespell: spelling"
 	@$(BIN)/codespell
 	@echo "import-linter: imports go down only"

@@ -87,18 +87,19 @@ def is_floating(array: Array) -> bool:
 
 
 def logsumexp(x: Float[Array, "*batch answers"]) -> Float[Array, "*batch"]:
-    r"""Return $\log \sum_y e^{x_y}$ over the last axis, without overflow; all -inf gives -inf.
+    r"""Return $\log \sum_y e^{x_y}$ over the last axis, without overflow; all -inf gives -inf, any inf gives inf.
 
     >>> float(logsumexp(as_arrays([1000.0, 1000.0])[1]))
     1000.6931471805599
     """
     xp = namespace(x)
     top = xp.max(x, axis=-1, keepdims=True)
+    endless = top == math.inf
     top = xp.where(xp.isfinite(top), top, 0.0)
-    total = xp.sum(xp.exp(x - top), axis=-1)
+    total = xp.sum(xp.exp(xp.where(endless, 0.0, x - top)), axis=-1)
     empty = total == 0
-    log_total = xp.log(xp.where(empty, 1.0, total))
-    return xp.where(empty, -math.inf, log_total) + top[..., 0]
+    log_total = xp.log(xp.where(empty, 1.0, total)) + top[..., 0]
+    return xp.where(endless[..., 0], math.inf, xp.where(empty, -math.inf, log_total))
 
 
 def log_mean_exp(log_p: Values, x: Values) -> Float[Array, "*batch"]:
@@ -118,7 +119,10 @@ def log_mean_exp(log_p: Values, x: Values) -> Float[Array, "*batch"]:
 
 def log_softmax(x: Float[Array, "*batch answers"]) -> Float[Array, "*batch answers"]:
     r"""Return $x_y - \log \sum_z e^{x_z}$: scores to log-probabilities over the last axis."""
-    return x - logsumexp(x)[..., None]
+    xp = namespace(x)
+    top = xp.max(x, axis=-1, keepdims=True)
+    gap = x - xp.where(xp.isfinite(top), top, 0.0)  # before the sum, so that huge scores keep their normalizer
+    return gap - logsumexp(gap)[..., None]
 
 
 def log_sigmoid(x: Array) -> Array:
