@@ -85,28 +85,10 @@ def lab(tmp_path_factory):
 
 
 @pytest.fixture
-def outside():
-    """The requests that would have left the machine."""
-    return []
-
-
-@pytest.fixture
-def page(browser, outside):
-    context = browser.new_context(viewport={"width": 1400, "height": 1000})
-
-    def refuse(route):
-        outside.append(route.request.url)
-        route.abort()
-
-    context.route(lambda url: urlsplit(url).scheme in ("http", "https") and not is_local(url), refuse)
-    page = context.new_page()
-    page.set_default_timeout(MINUTE)
-    yield page
-    context.close()
-
-
-def is_local(url):
-    return urlsplit(url).hostname in ("127.0.0.1", "localhost")
+def page(tab):
+    tab.set_viewport_size({"width": 1400, "height": 1000})
+    tab.set_default_timeout(MINUTE)
+    return tab
 
 
 def open_from_file_browser(page, lab, path):
@@ -115,7 +97,7 @@ def open_from_file_browser(page, lab, path):
     page.locator(".jp-DirListing-item", has_text=name).dblclick()
 
 
-def test_make_lab_opens_the_contents_and_each_link_a_notebook(lab, page, outside):
+def test_make_lab_opens_the_contents_and_each_link_a_notebook(lab, page):
     page.goto(lab.address)
     contents = page.locator(".jp-MarkdownViewer")
     contents.get_by_role("heading", name="Contents").wait_for()
@@ -125,11 +107,11 @@ def test_make_lab_opens_the_contents_and_each_link_a_notebook(lab, page, outside
         page.locator(".jp-DirListing-item", has_text=f"{name}.ipynb").wait_for()
     links.first.click()
     page.locator(".jp-NotebookPanel h1").first.wait_for()
-    assert outside == []
+    assert page.outside == []
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
-def test_each_copy_runs_from_top_to_bottom_and_draws_its_charts(lab, page, outside, chapter):
+def test_each_copy_runs_from_top_to_bottom_and_draws_its_charts(lab, page, chapter):
     open_from_file_browser(page, lab, f"work/{chapter}.ipynb")
     page.locator(".jp-NotebookPanel").wait_for()
     page.wait_for_function(KERNEL_READY)
@@ -143,22 +125,22 @@ def test_each_copy_runs_from_top_to_bottom_and_draws_its_charts(lab, page, outsi
     source = (lab.folder / f"chapters/{chapter}.md").read_text("utf-8")
     if "figures.enable()" in source:
         assert page.locator("figure.alignbook-chart svg").count() > 0
-    assert outside == []
+    assert page.outside == []
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
-def test_a_double_click_on_a_chapter_opens_a_notebook_with_readable_theorems(lab, page, outside, chapter):
+def test_a_double_click_on_a_chapter_opens_a_notebook_with_readable_theorems(lab, page, chapter):
     open_from_file_browser(page, lab, f"chapters/{chapter}.md")
     notebook = page.locator(".jp-NotebookPanel")
     notebook.wait_for()
     notebook.locator("h1").first.wait_for()
     source = (lab.folder / f"chapters/{chapter}.md").read_text("utf-8")
     theorems = re.findall(r"^:::+\{prf:theorem\}", source, re.MULTILINE)
-    if theorems:
-        notebook.get_by_text(re.compile(r"^Theorem \d+")).first.wait_for()
-    shown = notebook.locator(".jp-MarkdownOutput")
-    assert not [text for text in shown.all_inner_texts() if re.search(r":::|\{prf:|\{exercise\}|\{solution\}", text)]
-    assert outside == []
+    for number in range(1, len(theorems) + 1):
+        notebook.get_by_text(re.compile(rf"^Theorem {number}\b")).first.wait_for(state="attached")
+    shown = notebook.locator(".jp-MarkdownOutput").all_text_contents()
+    assert not [text for text in shown if re.search(r":::|\{prf:|\{exercise\}|\{solution\}", text)]
+    assert page.outside == []
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
