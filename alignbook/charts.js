@@ -69,6 +69,7 @@
       const svg = drawing.place.querySelector("svg");
       svg.style.maxWidth = "100%";
       svg.style.height = "auto";
+      svg.setAttribute("aria-hidden", "true"); // its box speaks for it
     } finally {
       drawing.busy = false;
     }

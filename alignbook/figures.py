@@ -56,7 +56,7 @@ def drawing_code() -> str:
     return f"if (!window.vegaEmbed) {{ (() => {{ {bundle} }})(); }}\n{charts}"
 
 
-def data(**columns: Iterable[Any]) -> alt.Data:
+def data(**columns: Iterable[Any]) -> alt.InlineData:
     """Return columns of equal length, sequences or arrays, as a chart's data; inf and nan leave a gap.
 
     >>> data(answer=["yes", "no"], mass=[2 / 3, float("inf")]).to_dict()["values"]
@@ -66,7 +66,7 @@ def data(**columns: Iterable[Any]) -> alt.Data:
     lengths = {name: len(values) for name, values in plain.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"`columns` must have equal lengths, got {lengths}.")
-    return alt.Data(values=[dict(zip(plain, row, strict=True)) for row in zip(*plain.values(), strict=True)])
+    return alt.InlineData(values=[dict(zip(plain, row, strict=True)) for row in zip(*plain.values(), strict=True)])
 
 
 def bars(

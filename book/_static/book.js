@@ -8,7 +8,7 @@
   }
 
   // What scrolls sideways must be reachable by keyboard; what does not would only be one more stop.
-  const WIDE = "div.math, .bd-article pre, .pst-scrollable-table-container, div.cell_output .output";
+  const WIDE = "div.math, mjx-container, .bd-article pre, .pst-scrollable-table-container, div.cell_output .output";
   const focusable = (element) => {
     if (element.scrollWidth > element.clientWidth) {
       element.tabIndex = 0;
@@ -18,10 +18,11 @@
   };
   const sizes = new ResizeObserver((entries) => entries.forEach((entry) => focusable(entry.target)));
   const watch = () => document.querySelectorAll(WIDE).forEach((element) => sizes.observe(element));
-  const settle = () => document.querySelectorAll(WIDE).forEach(focusable);
-  watch();
-  window.MathJax?.startup?.promise?.then(settle);
-  window.addEventListener("load", () => window.MathJax?.startup?.promise?.then(settle));
+  // Formulas are made, and widen their lines, after the page has loaded.
+  window.addEventListener("load", async () => {
+    await window.MathJax?.startup?.promise;
+    watch();
+  });
 
   // On paper every fold is open.
   let opened = [];

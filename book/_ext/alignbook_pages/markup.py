@@ -27,6 +27,8 @@ def repair(app: Sphinx, page: str, template: str, context: dict[str, object], do
         del section["id"]  # every theorem, proof and exercise has the same
     for summary in body.select("summary[aria-label]"):
         del summary["aria-label"]  # its visible text is its name
+    for entry in body.select("[role=list] > div.citation"):
+        entry["role"] = "listitem"
     for title in body.select("p.sidebar-title:empty"):
         title.decompose()
     context["body"] = body.decode(formatter="html5")
@@ -37,6 +39,8 @@ def fold(body: BeautifulSoup, box: Tag) -> None:
     title = box.find("p", class_="admonition-title", recursive=False)
     if not isinstance(title, Tag):
         title = untitled_proof(body, box)
+    for link in title.select("a"):
+        link.unwrap()  # a link within a switch is out of reach for some readers
     box.name, title.name = "details", "summary"
     box.insert(0, title.extract())
 

@@ -1,0 +1,163 @@
+"""Vouches for the book as a reader sees it: whole without the network, in light and dark, on a phone, by keyboard."""
+
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import yaml
+from axe_playwright_python.sync_playwright import Axe
+
+ROOT = Path(__file__).parents[2]
+FOLDED = "details.admonition:not([open]) > summary"
+
+# Formulas are typeset and charts drawn; what is in neither has nothing to wait for.
+SETTLED = """async () => {
+  await window.MathJax?.startup?.promise;
+  const figures = [...document.querySelectorAll("figure.alignbook-chart")];
+  return document.readyState === "complete" && figures.every((figure) => figure.querySelector("svg"));
+}"""
+UNTYPESET = """() => document.querySelectorAll(".math").length
+  - document.querySelectorAll(".math:has(mjx-container)").length + document.querySelectorAll("mjx-merror").length"""
+OUT_OF_BOX = """() => [...document.querySelectorAll("figure.alignbook-chart svg")].filter((svg) =>
+  svg.getBoundingClientRect().right > svg.closest("figure").getBoundingClientRect().right + 1).length"""
+INK = "() => getComputedStyle(document.querySelector('figure.alignbook-chart svg text')).fill"
+
+
+def documents(entry) -> list[str]:
+    """The pages of the table of contents, in order."""
+    below = [part for key in ("parts", "chapters", "sections") for part in entry.get(key, [])]
+    return [*([entry["file"]] if "file" in entry else []), *(page for part in below for page in documents(part))]
+
+
+CONTENTS = yaml.safe_load((ROOT / "_toc.yml").read_text("utf-8"))
+PAGES = [f"{page}.html" for page in (CONTENTS["root"], *documents(CONTENTS), "search", "genindex")]
+CHAPTERS = [page for page in PAGES if page.startswith("chapters/")]
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """A server that keeps its log to itself."""
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def site(built_book):
+    """The address of the book on a server of this machine."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(built_book))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def open_page(tab, address, width=1280, scheme="light"):
+    tab.set_viewport_size({"width": width, "height": 800})
+    tab.emulate_media(color_scheme=scheme)
+    tab.goto(address)
+    tab.wait_for_function(SETTLED)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_is_whole_over_http_without_the_network(tab, site, page):
+    open_page(tab, f"{site}/{page}")
+    assert tab.evaluate(UNTYPESET) == 0
+    assert tab.evaluate(OUT_OF_BOX) == 0
+    assert tab.outside == []
+    assert tab.errors == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_is_whole_as_a_file_without_the_network(tab, built_book, page):
+    open_page(tab, (built_book / page).as_uri())
+    assert tab.evaluate(UNTYPESET) == 0
+    assert tab.outside == []
+    assert tab.errors == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_has_no_serious_barrier(tab, site, page, scheme):
+    open_page(tab, f"{site}/{page}", scheme=scheme)
+    found = Axe().run(tab).response["violations"]
+    serious = {
+        rule["id"]: [node["html"][:200] for node in rule["nodes"]]
+        for rule in found
+        if rule["impact"] in {"serious", "critical"}
+    }
+    assert serious == {}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_nothing_is_wider_than_a_phone(tab, site, page):
+    open_page(tab, f"{site}/{page}", width=390)
+    assert tab.evaluate("document.scrollingElement.scrollWidth") <= 390
+    assert tab.evaluate(OUT_OF_BOX) == 0
+
+
+@pytest.mark.parametrize("page", CHAPTERS)
+def test_what_is_open_in_a_fold_has_no_serious_barrier_on_a_phone(tab, site, page):
+    open_page(tab, f"{site}/{page}", width=390)
+    tab.evaluate("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")
+    tab.wait_for_function(SETTLED)
+    assert tab.evaluate("document.scrollingElement.scrollWidth") <= 390
+    found = Axe().run(tab, context="article").response["violations"]
+    assert [rule["id"] for rule in found if rule["impact"] in {"serious", "critical"}] == []
+
+
+@pytest.mark.parametrize("page", CHAPTERS)
+def test_the_keyboard_opens_a_folded_solution(tab, site, page):
+    open_page(tab, f"{site}/{page}")
+    fold = tab.locator("details.solution").first
+    fold.locator("> summary").focus()
+    assert not fold.evaluate("(fold) => fold.open")
+    tab.keyboard.press("Enter")
+    assert fold.evaluate("(fold) => fold.open")
+
+
+@pytest.mark.parametrize("page", CHAPTERS)
+def test_charts_take_the_ink_of_the_theme(tab, site, page):
+    open_page(tab, f"{site}/{page}", scheme="light")
+    light = tab.evaluate(INK)
+    tab.emulate_media(color_scheme="dark")
+    tab.wait_for_function(f"(light) => ({INK})() !== light", arg=light)
+    assert sum(map(int, tab.evaluate(INK)[4:-1].split(","))) > 3 * 170
+
+
+def test_a_chart_is_announced_in_words(tab, site):
+    open_page(tab, f"{site}/{CHAPTERS[0]}")
+    figure = tab.locator("figure.alignbook-chart").first
+    words = figure.locator("p").text_content()
+    assert figure.get_by_role("img", name=words, exact=True).is_visible()
+    assert not figure.locator("p").is_visible()
+
+
+def test_a_chart_follows_the_width_of_its_column(tab, site):
+    open_page(tab, f"{site}/{CHAPTERS[0]}")
+    chart = tab.locator("figure.alignbook-chart svg").first
+    wide = chart.bounding_box()["width"]
+    tab.set_viewport_size({"width": 390, "height": 800})
+    tab.wait_for_function(
+        "(wide) => document.querySelector('figure.alignbook-chart svg').getBoundingClientRect().width < wide", arg=wide
+    )
+    tab.wait_for_function(f"() => ({OUT_OF_BOX})() === 0")
+
+
+def test_paper_shows_what_is_folded(tab, site):
+    open_page(tab, f"{site}/{CHAPTERS[0]}")
+    folds = tab.locator("details:not([open])")
+    assert folds.count() > 0
+    tab.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    assert folds.count() == 0
+    tab.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    assert folds.count() > 0
+
+
+@pytest.mark.parametrize("source", ["http", "file"])
+def test_search_finds_a_word(tab, site, built_book, source):
+    address = site if source == "http" else built_book.as_uri()
+    tab.goto(f"{address}/search.html?q=partition")
+    tab.locator("#search-results li a").first.wait_for()
+    assert tab.outside == []
+    assert tab.errors == []
