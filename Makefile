@@ -55,7 +55,7 @@ test: $(READY)
 	@echo "codespell: spelling"
 	@$(BIN)/codespell
 	@echo "import-linter: imports go down only"
-	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/lint-imports --no-logo --no-cache
 	@echo "pyright: types"
 	@$(BIN)/pyright
 	@echo "The browser for tests"
