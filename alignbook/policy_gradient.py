@@ -15,8 +15,8 @@ import numpy as np
 from jaxtyping import Float
 
 from alignbook import checks
-from alignbook.arrays import Array, Scalar, as_arrays, log_softmax, masked, per_law
-from alignbook.information import LogLaw, Values, expectation, kl_divergence
+from alignbook.arrays import Array, Scalar, as_arrays, log_softmax, masked, namespace, per_law
+from alignbook.information import LogLaw, Values, kl_from_log_ratio
 from alignbook.policies import pull_back, softmax, softmax_policy
 
 
@@ -102,7 +102,10 @@ def _climb(xp, logits, possible, ref_log_p, reward, beta, rate, noise, seed, rec
 
 
 def _snapshot(step: int, rate: Array, log_p: Array, ref_log_p: Array, reward: Array, beta: Array) -> Snapshot:
-    mean, kl = expectation(log_p, reward), kl_divergence(log_p, ref_log_p)
+    xp, possible = namespace(log_p), log_p > -math.inf
+    mean = xp.sum(xp.exp(log_p) * masked(reward, possible), axis=-1)
+    log_ratio = xp.where(possible, log_p - masked(ref_log_p, possible), -math.inf)
+    kl = kl_from_log_ratio(ref_log_p, log_ratio)  # nothing is left to check: the loop's laws are laws
     return Snapshot(step, step * rate, log_p, mean - beta * kl, mean, kl)
 
 

@@ -1,0 +1,110 @@
+"""The words in which an experiment is declared: parameters, prediction, experiment.
+
+A *table* is a dict of columns of equal length, plain numbers and strings; a *frame* is the whole table so far,
+and replaces the one before. Training time is the column `step`. Values of parameters travel as plain numbers,
+strings and lists, so that a page, a kernel and a worker can pass them on as they are.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+Table: TypeAlias = dict[str, list[Any]]
+Settings: TypeAlias = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number between `low` and `high`: a slider and a number box.
+
+    `grid` lists the values that are recorded at build; without one the parameter is live only and stands at
+    `start` in a page. A `log` number moves by equal ratios. `when` = (name, value) of a choice: the number is shown,
+    and varied in the record, only while the choice stands there.
+    """
+
+    name: str
+    label: str
+    low: float
+    high: float
+    start: float
+    unit: str = ""
+    log: bool = False
+    grid: tuple[float, ...] = ()
+    when: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of a few named presets; all of them are recorded if `recorded`."""
+
+    name: str
+    label: str
+    options: tuple[str, ...]
+    start: str
+    recorded: bool = True
+
+
+@dataclass(frozen=True)
+class Vector:
+    """A number for each of a few named entries; `presets` are its named values.
+
+    A page offers the presets as a choice, and all of them are recorded if `recorded`; a live lab adds a slider
+    and a number box for each entry. In settings it is the name of a preset or a list of numbers: see `entries_of`.
+    """
+
+    name: str
+    label: str
+    entries: tuple[str, ...]
+    low: float
+    high: float
+    presets: Mapping[str, tuple[float, ...]]
+    start: str
+    recorded: bool = True
+
+
+Parameter: TypeAlias = Number | Choice | Vector
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A question asked before anything of the outcome is seen.
+
+    `kind` is "choice" (an index into `options`), "number" (in `unit`, between `low` and `high`) or "points"
+    (three numbers, at the places `at`). `answer` computes the right one from the final table at the start
+    settings; `why` says why the common guesses go wrong.
+    """
+
+    question: str
+    kind: str
+    answer: Callable[[Table, Settings], Any]
+    why: str
+    options: tuple[str, ...] = ()
+    low: float = 0.0
+    high: float = 1.0
+    unit: str = ""
+    at: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A question, its parameters, and `run(settings, seed=..., engine=...)` yielding ever longer tables.
+
+    `describe(table, settings)` is one sentence with numbers: the chart's alternative text.
+    """
+
+    question: str
+    parameters: Sequence[Parameter]
+    run: Callable[..., Iterator[Table]]
+    describe: Callable[[Table, Settings], str]
+    prediction: Prediction | None = None
+    engines: tuple[str, ...] = ("numpy", "torch-cpu", "torch-cuda")
+
+
+def starts(experiment: Experiment) -> dict[str, Any]:
+    """Return the settings at which an experiment stands when it is opened."""
+    return {parameter.name: parameter.start for parameter in experiment.parameters}
+
+
+def entries_of(vector: Vector, value: str | Sequence[float]) -> list[float]:
+    """Return the numbers that a vector's setting stands for: a preset's, or the list itself."""
+    return list(vector.presets[value]) if isinstance(value, str) else list(value)

@@ -1,0 +1,126 @@
+"""Retrain it: a softmax policy climbs to the optimum, step by step, from many seeds at once."""
+
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+
+from alignbook.arrays import to_engine
+from alignbook.experiments.declare import Choice, Experiment, Number, Prediction, Settings, Table
+from alignbook.policy_gradient import Snapshot, gradient_ascent
+from alignbook.tilting import objective, tilt
+
+ANSWERS = ("Canberra", "Sydney", "I don't know", "Melbourne")
+REF_LOG_P = np.log([0.2, 0.4, 0.3, 0.1])
+REWARD = np.array([1.0, 0.0, 0.6, 0.0])
+STARTS = {
+    "the reference": REF_LOG_P,
+    "all equal": np.zeros(4),
+    "sure of Sydney": np.array([0.0, 4.0, 0.0, 0.0]),
+}
+SEEDS = 256
+FRAMES = 20
+
+LEARNING_RATE = Number(
+    "learning_rate",
+    "Learning rate",
+    low=0.1,
+    high=40.0,
+    start=1.0,
+    log=True,
+    grid=(0.1, 0.3, 1.0, 2.0, 4.0, 8.0, 9.0, 10.0, 11.0, 16.0, 40.0),
+)
+BETA = Number(
+    "beta",
+    "beta",
+    low=0.05,
+    high=2.0,
+    start=0.5,
+    unit="reward per nat",
+    log=True,
+    grid=(0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 2.0),
+)
+START = Choice("start", "Start", tuple(STARTS), "the reference", recorded=False)
+NOISE = Number("noise", "Gradient noise", low=0.0, high=1.0, start=0.05)
+STEPS = Number("steps", "Steps", low=20, high=100_000, start=200, log=True)
+
+
+def run(settings: Settings, *, seed: int = 0, engine: str = "numpy") -> Iterator[Table]:
+    """Yield the table so far at about twenty moments, dense at first: early steps are where answers part."""
+    start = np.tile(STARTS[settings["start"]], (SEEDS, 1))
+    ref, reward, logits = (to_engine(x, engine) for x in (REF_LOG_P, REWARD, start))
+    rates = {"beta": settings["beta"], "learning_rate": settings["learning_rate"], "noise": settings["noise"]}
+    every = max(1, round(settings["steps"] / 400))
+    ticks = round(settings["steps"] / every)
+    moments = {1} | {round(ticks * (k / FRAMES) ** 2) for k in range(FRAMES + 1)}
+    climb = gradient_ascent(ref, reward, **rates, start_logits=logits, seed=seed, record_every=every)
+    table: Table = {name: [] for name in ("step", "quantity", "low", "middle", "high")}
+    for tick, snapshot in enumerate(itertools.islice(climb, ticks + 1)):
+        if tick in moments:
+            _add_rows(table, snapshot)
+            yield {name: list(column) for name, column in table.items()}
+
+
+def describe(table: Table, settings: Settings) -> str:
+    """Say how far the runs have come, how far apart they are, and whether they shake."""
+    reached, best = _course(table, "J")[-1], best_objective(settings["beta"])
+    step, spread = table["step"][-1], table["high"][-1] - table["low"][-1]
+    settled = f"the median run's objective is {reached:.4f}, {max(best - reached, 0.0):.4f} below the optimum's"
+    return (
+        f"After {step} steps {settled}; nine runs in ten lie within {spread:.4f}. "
+        f"Steps oscillate beyond a learning rate of {edge(settings['beta']):.3g} here."
+    )
+
+
+def best_objective(beta: float) -> float:
+    """Return the optimum's objective, beta log Z."""
+    return float(objective(tilt(REF_LOG_P, REWARD, beta), REF_LOG_P, REWARD, beta))
+
+
+def edge(beta: float) -> float:
+    r"""Return the learning rate at which steps near the optimum begin to overshoot, $2/(\beta \lambda)$.
+
+    Near the tilt the objective curves like $-\beta$ times the covariance $\mathrm{diag}(\pi) - \pi \pi^\top$, whose
+    largest eigenvalue is $\lambda$; gradient ascent is stable while its step times the curvature is below 2.
+    """
+    law = np.exp(tilt(REF_LOG_P, REWARD, beta))
+    return float(2 / (beta * np.linalg.eigvalsh(np.diag(law) - np.outer(law, law))[-1]))
+
+
+def first_to_move(table: Table, settings: Settings) -> int:
+    """Return the index of the answer whose probability the first step changes most."""
+    courses = [_course(table, answer) for answer in ANSWERS]
+    return max(range(len(ANSWERS)), key=lambda i: abs(courses[i][1] - courses[i][0]))
+
+
+EXPERIMENT = Experiment(
+    question="How does training reach the optimum?",
+    parameters=(LEARNING_RATE, BETA, START, NOISE, STEPS),
+    run=run,
+    describe=describe,
+    prediction=Prediction(
+        question="Training starts at the reference. Which answer's probability changes fastest at first?",
+        kind="choice",
+        options=ANSWERS,
+        answer=first_to_move,
+        why=(
+            "A probability moves as fast as its answer is likely and far from the mean reward. Canberra is the "
+            "best answer, but Sydney is twice as likely and almost as far below the mean as Canberra is above."
+        ),
+    ),
+)
+
+
+def _add_rows(table: Table, snapshot: Snapshot) -> None:
+    """Append each answer's probability and the objective, as the 5, 50 and 95 % quantiles over the seeds."""
+    laws = np.exp(np.asarray(snapshot.log_p.tolist()))
+    columns = dict(zip(ANSWERS, laws.T, strict=True)) | {"J": np.asarray(snapshot.objective.tolist())}
+    for quantity, values in columns.items():
+        low, middle, high = np.quantile(values, [0.05, 0.5, 0.95]).tolist()
+        row = (snapshot.step, quantity, low, middle, high)
+        for column, value in zip(table.values(), row, strict=True):
+            column.append(value)
+
+
+def _course(table: Table, quantity: str) -> list[float]:
+    return [m for m, name in zip(table["middle"], table["quantity"], strict=True) if name == quantity]
