@@ -87,9 +87,9 @@ def log_mean_exp(p, x):
 
 
 def tilt(p, reward, beta):
-    """The masses p e^(r/beta) / Z; beta is a float above 0, or inf."""
+    """The masses p e^(r/beta) / Z; beta is a number above 0, or inf."""
     with mp.workdps(DIGITS):
-        a = 0 if beta == math.inf else 1 / mpf(float(beta))
+        a = 0 if beta == math.inf else 1 / mpf(beta)
         top = max(mpf(float(r)) for mass, r in zip(p, reward, strict=True) if mass > 0)
         weights = [w * mp.exp(a * (mpf(float(r)) - top)) if w > 0 else w for w, r in zip(p, reward, strict=True)]
         total = mp.fsum(weights)
