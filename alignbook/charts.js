@@ -94,7 +94,7 @@
     document.querySelectorAll(`${SELECTOR}:not([data-found])`).forEach(watch);
   }
 
-  window.alignbookCharts = { find };
+  window.alignbookCharts = { find, fitted, panels }; // labs draw with the last two
   new MutationObserver(find).observe(document.documentElement, { childList: true, subtree: true });
   find();
 })();
