@@ -3,6 +3,9 @@
 Shapes and types of every call into `alignbook` are checked while tests run (pyproject.toml, pytest's addopts).
 """
 
+import subprocess
+from pathlib import Path
+
 import jaxtyping
 import pytest
 import torch
@@ -28,3 +31,12 @@ def shapes_unchecked():
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture(scope="session")
+def built_book():
+    """The folder of the built site, made by the command every reader uses; seconds where nothing has changed."""
+    root = Path(__file__).parents[1]
+    build = subprocess.run(["make", "--silent", "book"], cwd=root, capture_output=True, text=True)
+    assert build.returncode == 0, build.stdout + build.stderr
+    return root / "_build/html"

@@ -3,14 +3,16 @@
   "use strict";
 
   // Search shows a line of every hit, which it fetches from the page; a page opened as a file may not fetch.
-  if (location.protocol === "file:" && window.DOCUMENTATION_OPTIONS) {
-    window.DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
+  if (location.protocol === "file:") {
+    DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
   }
 
   // What scrolls sideways must be reachable by keyboard; what does not would only be one more stop.
   const WIDE = "div.math, mjx-container, .bd-article pre, .pst-scrollable-table-container, div.cell_output .output";
+  const scrolls = (element) =>
+    element.scrollWidth > element.clientWidth + 4 && /auto|scroll/.test(getComputedStyle(element).overflowX);
   const focusable = (element) => {
-    if (element.scrollWidth > element.clientWidth) {
+    if (scrolls(element)) {
       element.tabIndex = 0;
     } else {
       element.removeAttribute("tabindex");
