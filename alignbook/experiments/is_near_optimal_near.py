@@ -22,7 +22,7 @@ BETA = Number(
     start=0.01,
     unit="reward per nat",
     log=True,
-    grid=(0.001, 0.002, 0.003, 0.005, 0.007, 0.01, 0.015, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1.0),
+    grid=(0.001, 0.002, 0.004, 0.007, 0.01, 0.02, 0.04, 0.07, 0.1, 0.2, 0.4, 0.7, 1.0),
 )
 SHORTFALL = Number("shortfall", "Reward given up", low=0.0005, high=0.1, start=0.01, log=True)
 
@@ -59,17 +59,18 @@ def run(settings: Settings, *, seed: int = 0, engine: str = "numpy") -> Iterator
     grid = len(BETA.grid)
     yield {
         "part": ["law"] * 8 + ["bound"] * grid + ["point"],
-        "answer": [*ANSWERS, *ANSWERS] + [""] * (grid + 1),
-        "law": ["optimum"] * 4 + ["farthest"] * 4 + [""] * (grid + 1),
-        "x": [0.0] * 8 + [*BETA.grid, beta],
-        "y": [*laws[0], *laws[1], *allowed, moved],
+        "answer": [*ANSWERS, *ANSWERS] + [None] * (grid + 1),
+        "law": ["optimum"] * 4 + ["farthest"] * 4 + [None] * (grid + 1),
+        "probability": [*laws[0], *laws[1]] + [None] * (grid + 1),
+        "beta": [None] * 8 + [*BETA.grid, beta],
+        "moved": [None] * 8 + [*allowed, moved],
         "kl": [float(kl_divergence(far, optimum))] * (grid + 9),
     }
 
 
 def describe(table: Table, settings: Settings) -> str:
     """Say how far the farthest policy is, in mass and in nats."""
-    moved, kl, bound = table["y"][-1], table["kl"][0], settings["shortfall"] / settings["beta"]
+    moved, kl, bound = table["moved"][-1], table["kl"][0], settings["shortfall"] / settings["beta"]
     return (
         f"At beta {settings['beta']:g} a policy with the optimum's budget and at most {settings['shortfall']:g} less "
         f"reward can have {moved:.3f} of its mass elsewhere. Its divergence from the optimum is {kl:.4g} nats, and "
@@ -90,7 +91,7 @@ EXPERIMENT = Experiment(
         kind="number",
         low=0.0,
         high=1.0,
-        answer=lambda table, settings: table["y"][-1],
+        answer=lambda table, settings: table["moved"][-1],
         why=(
             "The reward given up is divided by beta: 0.01 of reward at beta 0.01 is a whole nat of divergence, "
             "enough to move half the mass between two answers that the reward can hardly tell apart."

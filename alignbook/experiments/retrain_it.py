@@ -28,7 +28,7 @@ LEARNING_RATE = Number(
     high=40.0,
     start=1.0,
     log=True,
-    grid=(0.1, 0.3, 1.0, 2.0, 4.0, 8.0, 9.0, 10.0, 11.0, 16.0, 40.0),
+    grid=(0.1, 0.3, 1.0, 3.0, 6.0, 8.0, 9.5, 10.5, 16.0, 40.0),
 )
 BETA = Number(
     "beta",
@@ -38,7 +38,7 @@ BETA = Number(
     start=0.5,
     unit="reward per nat",
     log=True,
-    grid=(0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 2.0),
+    grid=(0.05, 0.1, 0.25, 0.5, 1.0, 2.0),
 )
 START = Choice("start", "Start", tuple(STARTS), "the reference", recorded=False)
 NOISE = Number("noise", "Gradient noise", low=0.0, high=1.0, start=0.05)
@@ -50,21 +50,21 @@ def run(settings: Settings, *, seed: int = 0, engine: str = "numpy") -> Iterator
     start = np.tile(STARTS[settings["start"]], (SEEDS, 1))
     ref, reward, logits = (to_engine(x, engine) for x in (REF_LOG_P, REWARD, start))
     rates = {"beta": settings["beta"], "learning_rate": settings["learning_rate"], "noise": settings["noise"]}
-    every = max(1, round(settings["steps"] / 400))
+    every = max(1, round(settings["steps"] / 100))
     ticks = round(settings["steps"] / every)
     moments = {1} | {round(ticks * (k / FRAMES) ** 2) for k in range(FRAMES + 1)}
     climb = gradient_ascent(ref, reward, **rates, start_logits=logits, seed=seed, record_every=every)
-    table: Table = {name: [] for name in ("step", "quantity", "low", "middle", "high")}
+    table: Table = {name: [] for name in ("step", "progress", "quantity", "low", "middle", "high")}
     for tick, snapshot in enumerate(itertools.islice(climb, ticks + 1)):
         if tick in moments:
-            _add_rows(table, snapshot)
+            _add_rows(table, snapshot, tick / ticks, best_objective(settings["beta"]))
             yield {name: list(column) for name, column in table.items()}
 
 
 def describe(table: Table, settings: Settings) -> str:
     """Say how far the runs have come, how far apart they are, and whether they shake."""
-    reached, best = _course(table, "J")[-1], best_objective(settings["beta"])
-    step, spread = table["step"][-1], table["high"][-1] - table["low"][-1]
+    reached, best = _course(table, "objective")[-1], best_objective(settings["beta"])
+    step, spread = table["step"][-1], table["high"][-2] - table["low"][-2]
     settled = f"the median run's objective is {reached:.4f}, {max(best - reached, 0.0):.4f} below the optimum's"
     return (
         f"After {step} steps {settled}; nine runs in ten lie within {spread:.4f}. "
@@ -111,13 +111,13 @@ EXPERIMENT = Experiment(
 )
 
 
-def _add_rows(table: Table, snapshot: Snapshot) -> None:
+def _add_rows(table: Table, snapshot: Snapshot, progress: float, best: float) -> None:
     """Append each answer's probability and the objective, as the 5, 50 and 95 % quantiles over the seeds."""
     laws = np.exp(np.asarray(snapshot.log_p.tolist()))
-    columns = dict(zip(ANSWERS, laws.T, strict=True)) | {"J": np.asarray(snapshot.objective.tolist())}
-    for quantity, values in columns.items():
-        low, middle, high = np.quantile(values, [0.05, 0.5, 0.95]).tolist()
-        row = (snapshot.step, quantity, low, middle, high)
+    values = np.column_stack([laws, snapshot.objective.tolist(), np.full(len(laws), best)])
+    quantiles = np.quantile(values, [0.05, 0.5, 0.95], axis=0)
+    for quantity, (low, middle, high) in zip((*ANSWERS, "objective", "optimum"), quantiles.T.tolist(), strict=True):
+        row = (snapshot.step, progress, quantity, low, middle, high)
         for column, value in zip(table.values(), row, strict=True):
             column.append(value)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from alignbook.arrays import log_softmax, to_engine
+from alignbook.arrays import Array, log_softmax, to_engine
 from alignbook.experiments.declare import (
     Choice,
     Experiment,
@@ -16,7 +16,7 @@ from alignbook.experiments.declare import (
     entries_of,
 )
 from alignbook.information import expectation, kl_divergence
-from alignbook.tilting import max_kl, tilt, tilt_to_kl
+from alignbook.tilting import condition_on_best, tilt, tilt_to_kl
 
 ANSWERS = ("Canberra", "Sydney", "I don't know", "Melbourne")
 
@@ -79,39 +79,43 @@ def run(settings: Settings, *, seed: int = 0, engine: str = "numpy") -> Iterator
     by_budget = settings["dial"] == "budget"
     law = tilt_to_kl(ref, reward, settings["kl_budget"]).log_p if by_budget else tilt(ref, reward, settings["beta"])
     frontier = tilt_to_kl(ref, reward, to_engine(BUDGETS, engine))
-    start, end = expectation(ref, reward), expectation(law, reward)
-    bars = [*_probabilities(ref), *_probabilities(law)]
-    curve = [float(x) for x in frontier.reward - start]
+    start, best = float(expectation(ref, reward)), float(expectation(condition_on_best(ref, reward), reward))
+    gains = [float(x) - start for x in (*frontier.reward, expectation(law, reward))]
+    points = len(gains)
     yield {
-        "part": ["law"] * 8 + ["frontier"] * len(curve) + ["point"],
-        "answer": [*ANSWERS, *ANSWERS] + [""] * (len(curve) + 1),
-        "law": ["reference"] * 4 + ["tilt"] * 4 + [""] * (len(curve) + 1),
-        "x": [0.0] * 8 + BUDGETS.tolist() + [float(kl_divergence(law, ref))],
-        "y": [*bars, *curve, float(end - start)],
-        "most": [float(max_kl(ref, reward))] * (len(curve) + 9),
+        "part": ["law"] * 8 + ["frontier"] * (points - 1) + ["point"],
+        "answer": [*ANSWERS, *ANSWERS] + [None] * points,
+        "law": ["reference"] * 4 + ["tilt"] * 4 + [None] * points,
+        "probability": [*_probabilities(ref), *_probabilities(law)] + [None] * points,
+        "kl": [None] * 8 + BUDGETS.tolist() + [float(kl_divergence(law, ref))],
+        "gain": [None] * 8 + gains,
+        "share": [None] * 8 + [gain / (best - start) if best > start else 0.0 for gain in gains],
     }
 
 
 def describe(table: Table, settings: Settings) -> str:
     """Say what is spent, what it buys and who gains most."""
-    spent, gain, most = table["x"][-1], table["y"][-1], table["most"][0]
-    rises = [table["y"][4 + i] - table["y"][i] for i in range(4)]
-    winner = max(range(4), key=rises.__getitem__)
-    rise = f"{ANSWERS[winner]} goes from {table['y'][winner]:.3f} to {table['y'][4 + winner]:.3f}"
-    dial = f"Beta {settings['beta']:g}" if settings["dial"] == "beta" else f"A budget of {settings['kl_budget']:g} nats"
-    full = " That is all that can be spent." if spent >= most * (1 - 1e-9) else ""
-    return f"{dial} spends {spent:.3f} nats and gains {gain:.3f} of mean reward; {rise}.{full}"
+    before, after = table["probability"][:4], table["probability"][4:8]
+    winner = max(range(4), key=lambda i: after[i] - before[i])
+    by_beta = settings["dial"] == "beta"
+    dial = f"Beta {settings['beta']:g}" if by_beta else f"A budget of {settings['kl_budget']:g} nats"
+    return (
+        f"{dial} spends {table['kl'][-1]:.3f} nats and gains {table['gain'][-1]:.3f} of mean reward, "
+        f"{table['share'][-1]:.0%} of all that can be gained. "
+        f"{ANSWERS[winner]} goes from {before[winner]:.3f} to {after[winner]:.3f}."
+    )
 
 
-def gain_at(table: Table, budget: float) -> float:
-    """Return the frontier's gain at a budget, from the table."""
-    rows = [i for i, part in enumerate(table["part"]) if part == "frontier"]
-    return float(np.interp(budget, [table["x"][i] for i in rows], [table["y"][i] for i in rows]))
+def growth(table: Table, settings: Settings) -> float:
+    """Return how many times the gain at 0.1 nat the frontier reaches at 0.4 nat."""
+    frontier = slice(8, -1)
+    low, high = np.interp([0.1, 0.4], table["kl"][frontier], table["gain"][frontier])
+    return float(high / low)
 
 
 EXPERIMENT = Experiment(
     question="What does a nat buy?",
-    parameters=(DIAL, KL_BUDGET, BETA, REFERENCE, REWARD),
+    parameters=(KL_BUDGET, BETA, DIAL, REFERENCE, REWARD),
     run=run,
     describe=describe,
     prediction=Prediction(
@@ -120,7 +124,7 @@ EXPERIMENT = Experiment(
         low=1.0,
         high=8.0,
         unit="times",
-        answer=lambda table, settings: gain_at(table, 0.4) / gain_at(table, 0.1),
+        answer=growth,
         why=(
             "Near the reference the KL divergence grows with the square of the change, and the gain only in "
             "proportion to it: four times the nats allow a change twice as large."
@@ -129,5 +133,5 @@ EXPERIMENT = Experiment(
 )
 
 
-def _probabilities(log_p) -> list[float]:
+def _probabilities(log_p: Array) -> list[float]:
     return [float(np.exp(float(x))) for x in log_p]

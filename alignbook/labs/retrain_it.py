@@ -1,0 +1,55 @@
+"""The picture of "Retrain it": the law and the objective during the run, as bands over 256 seeds."""
+
+from typing import Any
+
+import altair as alt
+
+from alignbook import figures
+from alignbook.experiments.retrain_it import ANSWERS, EXPERIMENT
+from alignbook.labs.lab import LAST, NOW, Lab
+
+OBJECTIVES = ["objective", "optimum"]
+
+
+def chart(data: alt.NamedData) -> alt.HConcatChart:
+    """Return the chart of the dataset `data`."""
+    law = _bands(data, list(ANSWERS), "probability", [0.0, 1.0])
+    return alt.hconcat(law, _bands(data, OBJECTIVES, "objective J", [-0.5, 1.0]))
+
+
+def _bands(data: alt.NamedData, names: list[str], title: str, domain: list[float]) -> Any:
+    """Return the median of each quantity as a line within its band; a faint line is the run before."""
+    base = (
+        alt.Chart(data)
+        .transform_filter(alt.FieldOneOfPredicate(field="quantity", oneOf=names))
+        .encode(
+            x=alt.X(
+                "progress:Q",
+                title="part of the run",
+                scale=alt.Scale(type="sqrt", domain=[0, 1]),
+                axis=alt.Axis(format="%", values=[0, 0.01, 0.1, 0.25, 0.5, 1]),
+            ),
+            y=alt.Y("middle:Q", title=title, scale=alt.Scale(domain=domain)),
+            **figures.series("quantity", names),
+        )
+    )
+    color = base.encoding.color
+    band = alt.Chart(data).transform_filter(alt.FieldOneOfPredicate(field="quantity", oneOf=names))
+    return alt.layer(
+        band.transform_filter(NOW)
+        .mark_area(opacity=0.2, clip=True)
+        .encode(x=base.encoding.x, y=alt.Y("low:Q", title=title), y2="high:Q", color=color),
+        base.transform_filter(LAST).mark_line(opacity=0.3, clip=True),
+        base.transform_filter(NOW).mark_line(clip=True),
+    ).properties(height=200)
+
+
+LAB = Lab(
+    EXPERIMENT,
+    chart,
+    tries=(
+        ("A careful step", {"learning_rate": 1.0, "beta": 0.5}),
+        ("Just below the edge", {"learning_rate": 9.5, "beta": 0.5}),
+        ("Just beyond the edge", {"learning_rate": 10.5, "beta": 0.5}),
+    ),
+)

@@ -1,0 +1,36 @@
+"""Chart parts that several labs share; their data have the columns part, answer, law and probability."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+
+from alignbook import figures
+from alignbook.labs.lab import LAST, NOW
+
+
+def bars(data: alt.NamedData, answers: Sequence[str], laws: tuple[str, str]) -> Any:
+    """Return two laws as bars, the first nearly hollow; a tick marks where the second stood before."""
+    colors = alt.Scale(domain=list(answers), range=list(figures.PALETTE[: len(answers)]))
+    fills = alt.Scale(domain=list(laws), range=[figures.HOLLOW, 1.0])
+    legend = alt.Legend(symbolStrokeColor=figures.INK, symbolFillColor=figures.INK)
+    wrapped = alt.Axis(labelAngle=0, labelExpr="length(datum.label) > 8 ? split(datum.label, ' ') : datum.label")
+    base = (
+        alt.Chart(data)
+        .transform_filter("datum.part === 'law'")
+        .encode(
+            x=alt.X("answer:N", sort=list(answers), title=None, scale=alt.Scale(domain=list(answers)), axis=wrapped),
+            xOffset=alt.XOffset("law:N", sort=list(laws), scale=alt.Scale(domain=list(laws))),
+            y=alt.Y("probability:Q", title="probability", scale=alt.Scale(domain=[0, 1])),
+        )
+    )
+    now = base.transform_filter(NOW).mark_bar(strokeWidth=1.5)
+    before = base.transform_filter(LAST).transform_filter(f"datum.law === '{laws[1]}'")
+    return alt.layer(
+        now.encode(
+            fill=alt.Fill("answer:N", scale=colors, legend=None),
+            stroke=alt.Stroke("answer:N", scale=colors, legend=None),
+            fillOpacity=alt.FillOpacity("law:N", sort=list(laws), scale=fills, legend=legend),
+        ),
+        before.mark_tick(color=figures.INK, thickness=2, opacity=0.6),
+    ).properties(height=200)

@@ -1,0 +1,38 @@
+"""The picture of "What does a nat buy?": both laws as bars, and the point on the frontier."""
+
+import altair as alt
+
+from alignbook import figures
+from alignbook.experiments.what_does_a_nat_buy import ANSWERS, BUDGETS, EXPERIMENT
+from alignbook.labs.lab import LAST, NOW, Lab
+from alignbook.labs.shared import bars
+
+
+def chart(data: alt.NamedData) -> alt.HConcatChart:
+    """Return the chart of the dataset `data`."""
+    base = alt.Chart(data).encode(
+        x=alt.X("kl:Q", title="KL divergence, nats", scale=alt.Scale(domain=[0, float(BUDGETS[-1])])),
+        y=alt.Y(
+            "share:Q", title="share of the possible gain", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%")
+        ),
+    )
+    frontier = base.transform_filter("datum.part === 'frontier'")
+    point = base.transform_filter("datum.part === 'point'")
+    right = alt.layer(
+        frontier.transform_filter(LAST).mark_line(color=figures.INK, opacity=0.3, strokeDash=[4, 4]),
+        frontier.transform_filter(NOW).mark_line(color=figures.INK),
+        point.transform_filter(LAST).mark_point(color=figures.PALETTE[1], filled=False, size=120),
+        point.transform_filter(NOW).mark_point(color=figures.PALETTE[1], filled=True, size=150),
+    ).properties(height=200)
+    return alt.hconcat(bars(data, ANSWERS, ("reference", "tilt")), right)
+
+
+LAB = Lab(
+    EXPERIMENT,
+    chart,
+    tries=(
+        ("Four times the nats", {"dial": "budget", "kl_budget": 0.4}),
+        ("Beta 0.1, our assistant", {"dial": "beta", "beta": 0.1, "reference": "our assistant"}),
+        ("Beta 0.1, the newcomer", {"dial": "beta", "beta": 0.1, "reference": "the newcomer"}),
+    ),
+)
