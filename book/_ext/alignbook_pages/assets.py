@@ -9,6 +9,8 @@ from sphinx.application import Sphinx
 
 from alignbook.figures import drawing_code
 
+from .cache import key
+
 CHARTS = "charts.js"
 MATHJAX = ("tex-chtml.js", "input/tex/extensions", "output/chtml/fonts/woff-v2")
 
@@ -20,10 +22,12 @@ def setup(app: Sphinx) -> None:
 
 
 def write(app: Sphinx) -> None:
-    """Copy the part of MathJax the book uses, and write the drawing code, once for all pages."""
+    """Copy the part of MathJax the book uses, and write the drawing code, once for all pages and till it changes."""
     static = Path(app.outdir, "_static")
     static.mkdir(parents=True, exist_ok=True)
-    (static / CHARTS).write_text(drawing_code(), "utf-8")
+    charts, stamp = static / CHARTS, f"// {key()}\n"
+    if charts.is_file() and charts.read_text("utf-8").startswith(stamp):
+        return
     for part in MATHJAX:
         source, target = mathjax() / part, static / "mathjax" / part
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -31,6 +35,7 @@ def write(app: Sphinx) -> None:
             shutil.copytree(source, target, dirs_exist_ok=True)
         else:
             shutil.copy2(source, target)
+    charts.write_text(stamp + drawing_code(), "utf-8")
 
 
 def mathjax() -> Path:
