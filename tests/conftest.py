@@ -40,3 +40,9 @@ def built_book():
     build = subprocess.run(["make", "--silent", "book"], cwd=root, capture_output=True, text=True)
     assert build.returncode == 0, build.stdout + build.stderr
     return root / "_build/html"
+
+
+def pytest_collection_modifyitems(items):
+    """Run what takes seconds first, then the built pages, then what a browser drives."""
+    slow = ("pages", "browser")
+    items.sort(key=lambda item: next((1 + place for place, name in enumerate(slow) if name in item.path.parts), 0))
