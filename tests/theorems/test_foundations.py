@@ -70,20 +70,20 @@ def test_softmax_tells_scores_apart_that_differ_by_more_than_a_shift():
     assert not any(odds_agree(z, y) for z, y in zip(logits, scaled, strict=True))
 
 
-# The logistic loss lies between two lines
+# The logistic loss lies between two bounds
 
 
-def check_between_lines(margin, loss):
+def check_between_bounds(margin, loss):
     least = np.maximum(0.0, -margin)
     assert (loss >= least).all()
     assert (loss <= least + math.log(2)).all()
 
 
-def test_the_logistic_loss_lies_between_two_lines():
+def test_the_logistic_loss_lies_between_two_bounds():
     margin = 20 * np.random.default_rng(2).standard_normal(INSTANCES)
     margin = np.concatenate([margin, [0.0, -1e4, 1e4, 1e-300]])
     loss = -log_sigmoid(margin)
-    check_between_lines(margin, loss)
+    check_between_bounds(margin, loss)
     exact = [float(mpmath.log1p(mpmath.exp(-mpmath.mpf(float(m))))) for m in margin]
     np.testing.assert_allclose(loss, exact, rtol=1e-14, atol=5e-324)
 
@@ -97,10 +97,10 @@ def test_the_slope_of_the_logistic_loss_is_minus_sigma_of_minus_the_margin():
     assert (curvature >= 0).all()
 
 
-def test_another_loss_leaves_the_two_lines():
+def test_another_loss_leaves_the_two_bounds():
     margin = 3 * np.random.default_rng(3).standard_normal(INSTANCES)
     with pytest.raises(AssertionError):
-        check_between_lines(margin, np.exp(-margin))
+        check_between_bounds(margin, np.exp(-margin))
 
 
 # KL is never negative
@@ -223,6 +223,13 @@ def check_follows_flow(rate, steps):
 def test_gradient_descent_on_a_quadratic_follows_the_flow():
     for rate in [*np.random.default_rng(10).random(INSTANCES), 1.0, 1e-4, 1e-12]:
         check_follows_flow(float(rate), 200)
+
+
+def test_gradient_descent_on_a_quadratic_overshoots_and_settles_between_one_and_two():
+    for rate in (1.01, 1.5, 1.99):
+        path = np.array(descend(1.0, lambda u: u, rate, 4000))
+        assert (path[1:20] * path[:19] < 0).all()
+        assert abs(path[-1]) < 1e-9
 
 
 def test_gradient_descent_on_a_quadratic_leaves_the_flow_beyond_rate_two():
