@@ -139,7 +139,8 @@ def tilt_to_kl(ref_log_p: LogLaw, reward: Values, kl_budget: Scalar) -> Tilted:
     xp, ref_log_p, reward, _ = _checked(ref_log_p, reward, 1.0)
     checks.finite(reward=reward)
     ref, reward = (xp.astype(x, xp.float64) for x in (ref_log_p, reward))
-    ref = log_softmax(ref)  # a law in single precision is none yet in double
+    if ref_log_p.dtype != ref.dtype:
+        ref = log_softmax(ref)  # a law in single precision is none yet in double
     budget = per_law(xp, kl_budget, ref)
     most = max_kl(ref, reward)[..., None]
     inside = (budget > 0) & (budget < most)
@@ -248,7 +249,7 @@ def _newton_step(a: Array, point: Tilted, budget: Array, most: Array) -> Array:
     kl = xp.clip(point.kl, budget * 1e-100, most * (1 - 1e-15))
     miss = xp.log(budget / kl) + xp.log((most - kl) / (most - budget))
     slope = a * point.variance * a * (most / kl) / (most - kl)  # with respect to log a
-    step = miss / xp.where(slope > 0, slope, 1e-300)
+    step = miss / xp.clip(slope, 1e-100)
     small = budget < most / 2
     return a * xp.where(small, xp.exp(xp.clip(step, -50.0, 50.0)), xp.clip(1 + step, 1e-20, 1e20))
 

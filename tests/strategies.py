@@ -17,7 +17,7 @@ REWARD = st.one_of(
     st.sampled_from([0.0, 1.0, 2.0]),
     st.sampled_from([1e6, 1e6 + 1e-3, 1e6 + 2e-3]),
     st.floats(-1e8, 1e8),
-    st.floats(-1e-8, 1e-8),
+    st.floats(-20, -8).map(lambda exponent: 10.0**exponent),
 )
 
 

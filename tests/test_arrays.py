@@ -85,6 +85,11 @@ def test_log_mean_exp_ignores_values_the_law_cannot_give():
         assert float(arrays.log_mean_exp(law, np.array([1.0, 1.0, value]))) == pytest.approx(1.0, rel=1e-15)
 
 
+def test_an_infinite_term_makes_the_sum_infinite():
+    assert arrays.logsumexp(np.array([[math.inf, 1e4, -math.inf], [0.0, math.nan, 0.0]])).tolist()[0] == math.inf
+    assert math.isnan(float(arrays.logsumexp(np.array([math.nan, 0.0]))))
+
+
 def test_the_mean_of_an_exponential_is_minus_infinity_where_all_is_forbidden():
     assert float(arrays.log_mean_exp(normalized([0.0, 1.0]), np.array([-math.inf, -math.inf]))) == -math.inf
     assert float(arrays.logsumexp(np.array([-math.inf, -math.inf]))) == -math.inf
