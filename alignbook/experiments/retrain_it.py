@@ -41,7 +41,7 @@ BETA = Number(
     grid=(0.05, 0.1, 0.25, 0.5, 1.0, 2.0),
 )
 START = Choice("start", "Start", tuple(STARTS), "the reference", recorded=False)
-NOISE = Number("noise", "Gradient noise", low=0.0, high=1.0, start=0.05)
+NOISE = Number("noise", "Gradient noise", low=0.0, high=1.0, start=0.01)
 STEPS = Number("steps", "Steps", low=20, high=100_000, start=200, log=True)
 
 

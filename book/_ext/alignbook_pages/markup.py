@@ -7,6 +7,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 
 FOLDED = "div.admonition.dropdown"
+PLAIN_TOKENS = ("n", "p", "w")  # names, punctuation and blanks have the color of the code around them
 
 
 def setup(app: Sphinx) -> None:
@@ -31,6 +32,8 @@ def repair(app: Sphinx, page: str, template: str, context: dict[str, object], do
         entry["role"] = "listitem"
     for title in body.select("p.sidebar-title:empty"):
         title.decompose()
+    for token in body.select(", ".join(f".highlight span.{plain}" for plain in PLAIN_TOKENS)):
+        token.unwrap()  # code in the text's own color needs no markup: a fifth of a page of code
     context["body"] = body.decode(formatter="html5")
 
 
