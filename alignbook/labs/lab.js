@@ -205,6 +205,7 @@ function picture(box, spec) {
     const options = { mode: "vega-lite", renderer: "svg", actions: false };
     part.result = await window.vegaEmbed(part.place, one.width ? { ...one, height } : one, options);
     part.width = width;
+    part.place.alignbookView = part.result.view; // for whoever looks in from the console
     const svg = part.place.querySelector("svg");
     svg.style.maxWidth = "100%";
     svg.style.height = "auto";

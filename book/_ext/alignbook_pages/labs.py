@@ -7,8 +7,11 @@ from pathlib import Path
 from docutils import nodes
 from sphinx.application import Sphinx
 
+import alignbook.labs
+
 from .assets import CHARTS
 
+SOURCE = Path(alignbook.labs.__file__).parent
 SCRIPT, STYLE = "lab.js", "lab.css"
 EXPORT = "export default"
 # A file can be loaded later, and by a page opened as a file too; the page itself holds nothing of any outcome.
@@ -26,17 +29,19 @@ def setup(app: Sphinx) -> None:
 
 
 def write(app: Sphinx) -> None:
-    """Write the front end as a plain script, since a page opened as a file may load no module."""
-    import alignbook.figures
-
-    source = Path(alignbook.figures.__file__).with_name("labs")
+    """Write the script and the style."""
     static = Path(app.outdir, "_static")
     static.mkdir(parents=True, exist_ok=True)
-    (static / STYLE).write_text((source / STYLE).read_text("utf-8"), "utf-8")
-    code, found = re.subn(f"^{EXPORT} ", "const lab = ", (source / SCRIPT).read_text("utf-8"), flags=re.MULTILINE)
+    (static / SCRIPT).write_text(script(), "utf-8")
+    (static / STYLE).write_text((SOURCE / STYLE).read_text("utf-8"), "utf-8")
+
+
+def script() -> str:
+    """Return the front end as a plain script, since a page opened as a file may load no module."""
+    code, found = re.subn(f"^{EXPORT} ", "const lab = ", (SOURCE / SCRIPT).read_text("utf-8"), flags=re.MULTILINE)
     if found != 1:
         raise ValueError(f"`{SCRIPT}` must have one line that begins with {EXPORT!r}, got {found}.")
-    (static / SCRIPT).write_text(f'(() => {{\n"use strict";\n{code}\nlab.mountPage();\n}})();\n', "utf-8")
+    return f'(() => {{\n"use strict";\n{code}\nlab.mountPage();\n}})();\n'
 
 
 def load(app: Sphinx, page: str, template: str, context: dict[str, object], doctree: nodes.document | None) -> None:
@@ -44,18 +49,21 @@ def load(app: Sphinx, page: str, template: str, context: dict[str, object], doct
     body = str(context.get("body", ""))
     if 'class="alignbook-lab"' not in body:
         return
-    up = "../" * page.count("/")
-    context["body"] = RECORD.sub(lambda match: move_out(app, match, up), body)
+    context["body"] = move_records(body, Path(app.outdir), "../" * page.count("/"))
     for script in (CHARTS, SCRIPT):
         app.add_js_file(script, loading_method="defer")
     app.add_css_file(STYLE)
 
 
-def move_out(app: Sphinx, match: re.Match[str], up: str) -> str:
-    """Write a record to its file; return what is left of the lab, which knows the file's address."""
-    name, record = match["name"], match["record"]
-    target = Path(app.outdir, "_static", "labs", f"{name}.js")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(f'(window.alignbookRecords ??= {{}})["{name}"] = {record};\n', "utf-8")
-    version = hashlib.sha256(record.encode()).hexdigest()[:8]
-    return f'data-lab="{name}" data-record="{up}_static/labs/{name}.js?v={version}">{match["about"]}'
+def move_records(body: str, folder: Path, up: str) -> str:
+    """Write each record to a file below `folder`; return the body, whose labs know their file's address."""
+
+    def move(match: re.Match[str]) -> str:
+        name, record = match["name"], match["record"]
+        target = folder / "_static" / "labs" / f"{name}.js"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(f'(window.alignbookRecords ??= {{}})["{name}"] = {record};\n', "utf-8")
+        version = hashlib.sha256(record.encode()).hexdigest()[:8]
+        return f'data-lab="{name}" data-record="{up}_static/labs/{name}.js?v={version}">{match["about"]}'
+
+    return RECORD.sub(move, body)
