@@ -104,8 +104,8 @@ EXPERIMENT = Experiment(
         options=ANSWERS,
         answer=first_to_move,
         why=(
-            "A probability moves as fast as its answer is likely and far from the mean reward. Canberra is the "
-            "best answer, but Sydney is twice as likely and almost as far below the mean as Canberra is above."
+            "A probability moves in proportion to how likely its answer is and how far its reward is from the mean. "
+            "Canberra is 0.62 above the mean and Sydney 0.38 below it, but Sydney is twice as likely."
         ),
     ),
 )

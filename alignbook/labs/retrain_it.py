@@ -27,18 +27,18 @@ def _bands(data: alt.NamedData, names: list[str], title: str, domain: list[float
                 "progress:Q",
                 title="part of the run",
                 scale=alt.Scale(type="sqrt", domain=[0, 1]),
-                axis=alt.Axis(format="%", values=[0, 0.01, 0.1, 0.25, 0.5, 1]),
+                axis=alt.Axis(format="%", values=[0, 0.1, 0.25, 0.5, 1]),
             ),
             y=alt.Y("middle:Q", title=title, scale=alt.Scale(domain=domain)),
             **figures.series("quantity", names),
         )
     )
-    color = base.encoding.color
+    fill = alt.Fill("quantity:N", scale=base.encoding.color.scale, legend=None)  # the legend shows the lines
     band = alt.Chart(data).transform_filter(alt.FieldOneOfPredicate(field="quantity", oneOf=names))
     return alt.layer(
         band.transform_filter(NOW)
         .mark_area(opacity=0.2, clip=True)
-        .encode(x=base.encoding.x, y=alt.Y("low:Q", title=title), y2="high:Q", color=color),
+        .encode(x=base.encoding.x, y=alt.Y("low:Q", title=title), y2="high:Q", fill=fill),
         base.transform_filter(LAST).mark_line(opacity=0.3, clip=True),
         base.transform_filter(NOW).mark_line(clip=True),
     ).properties(height=200)
