@@ -163,7 +163,7 @@ def slope(function, a):
         return [(x - y) / (2 * step) for x, y in zip(above, below, strict=True)]
 
 
-def test_what_one_more_unit_of_a_does():
+def test_slopes_along_the_tilts():
     for ref, reward, beta in zip(*problems(3), strict=True):
         p, a = exact.masses(ref), 1 / float(beta)
         law = tilt(ref, reward, beta)
