@@ -33,7 +33,8 @@ def _bands(data: alt.NamedData, names: list[str], title: str, domain: list[float
             **figures.series("quantity", names),
         )
     )
-    fill = alt.Fill("quantity:N", scale=base.encoding.color.scale, legend=None)  # the legend shows the lines
+    colors = alt.Scale(domain=names, range=list(figures.PALETTE[: len(names)]))
+    fill = alt.Fill("quantity:N", scale=colors, legend=None)  # the legend shows the lines
     band = alt.Chart(data).transform_filter(alt.FieldOneOfPredicate(field="quantity", oneOf=names))
     return alt.layer(
         band.transform_filter(NOW)
