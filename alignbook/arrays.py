@@ -105,16 +105,16 @@ def logsumexp(x: Float[Array, "*batch answers"]) -> Float[Array, "*batch"]:
 def log_mean_exp(log_p: Values, x: Values) -> Float[Array, "*batch"]:
     r"""Return $\log E_{y \sim p}\, e^{x_y}$, exact to rounding also where it is near 0.
 
-    Small exponents go through expm1 and log1p, so that $\log E e^{ux}/u$ keeps its digits as $u \to 0$. The
-    law is renormalized, so that its own rounding does not count; where p is 0, x does not matter.
+    A mean near 1 goes through $E(e^x - 1)$ and log1p, so that $\log E e^{ux}/u$ keeps its digits as $u \to 0$.
+    The law is renormalized, so that its own rounding does not count; where p is 0, x does not matter.
     """
     xp = namespace(log_p)
     x = masked(x, log_p > -math.inf)
-    small = xp.all(xp.abs(x) <= 0.5, axis=-1)
-    near = masked(x, small[..., None])
-    law = xp.exp(log_p)
-    mean = xp.sum(law * xp.expm1(near), axis=-1) / xp.sum(law, axis=-1)
-    return xp.where(small, xp.log1p(mean), logsumexp(log_p + x) - logsumexp(log_p))
+    law, low = xp.exp(log_p), x < 0.5
+    lifted = xp.exp(xp.where(low, -math.inf, xp.clip(log_p + x, max=1.0)))  # no overflow where it is not used
+    excess = xp.sum(xp.where(low, law * xp.expm1(masked(x, low)), lifted - law), axis=-1) / xp.sum(law, axis=-1)
+    near = xp.abs(excess) < 0.7
+    return xp.where(near, xp.log1p(masked(excess, near)), logsumexp(log_p + x) - logsumexp(log_p))
 
 
 def log_softmax(x: Float[Array, "*batch answers"]) -> Float[Array, "*batch answers"]:

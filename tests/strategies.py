@@ -54,9 +54,13 @@ def law_pairs(draw, max_answers=6):
 
 @st.composite
 def rewards(draw, answers):
-    """A finite reward for each of so many answers; often one value many times, or values of one scale."""
+    """A finite reward for each of so many answers; often one value many times, or values of one scale.
+
+    Below 1e-60 a value counts as 0: its square, the unit of a variance, must stay a float.
+    """
     kind = draw(st.one_of(st.just(REWARD), REWARD.map(st.just), st.just(st.floats(-5, 5))))
-    return np.asarray(draw(st.lists(kind, min_size=answers, max_size=answers)))
+    values = np.asarray(draw(st.lists(kind, min_size=answers, max_size=answers)))
+    return np.where(np.abs(values) < 1e-60, 0.0, values)
 
 
 @st.composite

@@ -79,6 +79,14 @@ def test_log_mean_exp_keeps_its_digits_where_the_exponents_are_small(law, x, sca
     exact.assert_close(arrays.log_mean_exp(law, x), [exact.log_mean_exp(p, x)], relative=2e-14, absolute=rounding)
 
 
+@pytest.mark.parametrize("far", [-math.inf, -1e300, -3.0, 3.0, 100.0])
+def test_log_mean_exp_keeps_its_digits_beside_a_rare_answer_far_away(far):
+    law = np.array([-400.0, math.log(0.5), math.log(0.5)])
+    x = np.array([far, 1e-9, 3e-9])
+    found = arrays.log_mean_exp(law, x)
+    exact.assert_close(found, [exact.log_mean_exp(exact.masses(law), x)], relative=ULPS)
+
+
 def test_log_mean_exp_ignores_values_the_law_cannot_give():
     law = np.log(np.array([0.5, 0.5, 1.0])) + np.array([0.0, 0.0, -math.inf])
     for value in (math.inf, -math.inf, math.nan, 1e300):

@@ -160,6 +160,15 @@ def test_renyi_cross_entropy_of_every_order(pair, order):
     exact.assert_close(renyi_cross_entropy(*pair, order), [expected], relative=1e-12, absolute=absolute)
 
 
+@pytest.mark.parametrize("order", [1 - 1e-9, 1 + 1e-9])
+def test_near_order_one_a_rare_answer_costs_no_digits(order):
+    p = normalized([-690.8, 0.0, 0.0, 0.0])
+    q = normalized([-1e5, 0.3, 0.0, 0.0])
+    laws_of = exact.masses(p), exact.masses(q)
+    expected = exact.renyi_cross_entropy(*laws_of, order), exact.renyi_divergence(*laws_of, order)
+    exact.assert_close((renyi_cross_entropy(p, q, order), renyi_divergence(p, q, order)), expected, relative=1e-12)
+
+
 def test_orders_may_come_as_a_curve():
     curve = renyi_divergence(BIASED, COIN, np.array(ORDERS))
     assert curve.tolist() == [float(renyi_divergence(BIASED, COIN, order)) for order in ORDERS]
