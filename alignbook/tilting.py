@@ -191,11 +191,12 @@ def _at_inverse_beta(ref: Array, reward: Array, a: Array) -> Tilted:
     center = xp.sum(rough * reward, axis=-1, keepdims=True)
     gap = masked(reward - center, ref > -math.inf)
     log_ratio = _log_ratio(ref, a * gap)
-    log_p = log_softmax(ref) + log_ratio
+    ref = log_softmax(ref)
+    log_p = ref + log_ratio
     law = xp.exp(log_p)
     residue = xp.sum(law * gap, axis=-1, keepdims=True)
     spread = xp.sum(law * (gap - residue) ** 2, axis=-1, keepdims=True)
-    kl = kl_from_log_ratio(log_softmax(ref), log_ratio)[..., None]
+    kl = kl_from_log_ratio(ref, log_ratio)[..., None]
     return Tilted(log_p, 1 / a, kl, center + residue, spread)
 
 
