@@ -33,13 +33,11 @@ def _bands(data: alt.NamedData, names: list[str], title: str, domain: list[float
             **figures.series("quantity", names),
         )
     )
-    colors = alt.Scale(domain=names, range=list(figures.PALETTE[: len(names)]))
-    fill = alt.Fill("quantity:N", scale=colors, legend=None)  # the legend shows the lines
     band = alt.Chart(data).transform_filter(alt.FieldOneOfPredicate(field="quantity", oneOf=names))
     return alt.layer(
         band.transform_filter(NOW)
-        .mark_area(opacity=0.2, clip=True)
-        .encode(x=base.encoding.x, y=alt.Y("low:Q", title=title), y2="high:Q", fill=fill),
+        .mark_area(color=figures.INK, opacity=0.15, clip=True)
+        .encode(x=base.encoding.x, y=alt.Y("low:Q", title=title), y2="high:Q", detail="quantity:N"),
         base.transform_filter(LAST).mark_line(opacity=0.3, clip=True),
         base.transform_filter(NOW).mark_line(clip=True),
     ).properties(height=200)
