@@ -38,8 +38,8 @@ def _bands(data: alt.NamedData, names: list[str], title: str, domain: list[float
         band.transform_filter(NOW)
         .mark_area(color=figures.INK, opacity=0.15, clip=True)
         .encode(x=base.encoding.x, y=alt.Y("low:Q", title=title), y2="high:Q", detail="quantity:N"),
-        base.transform_filter(LAST).mark_line(opacity=0.3, clip=True),
         base.transform_filter(NOW).mark_line(clip=True),
+        base.transform_filter(LAST).mark_line(opacity=0.3, clip=True),
     ).properties(height=200)
 
 
