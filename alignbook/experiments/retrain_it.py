@@ -20,6 +20,7 @@ STARTS = {
 }
 SEEDS = 256
 FRAMES = 20
+STRIDE = 200  # steps between two chances to stop, some 10 ms of work
 
 LEARNING_RATE = Number(
     "learning_rate",
@@ -46,19 +47,21 @@ STEPS = Number("steps", "Steps", low=20, high=100_000, start=200, log=True)
 
 
 def run(settings: Settings, *, seed: int = 0, engine: str = "numpy") -> Iterator[Table]:
-    """Yield the table so far at about twenty moments, dense at first: early steps are where answers part."""
+    """Yield the table so far, which grows at about twenty moments, dense at first: there the answers part."""
     start = np.tile(STARTS[settings["start"]], (SEEDS, 1))
     ref, reward, logits = (to_engine(x, engine) for x in (REF_LOG_P, REWARD, start))
     rates = {"beta": settings["beta"], "learning_rate": settings["learning_rate"], "noise": settings["noise"]}
-    every = max(1, round(settings["steps"] / 100))
+    every = min(STRIDE, max(1, round(settings["steps"] / 100)))
     ticks = round(settings["steps"] / every)
     moments = {1} | {round(ticks * (k / FRAMES) ** 2) for k in range(FRAMES + 1)}
     climb = gradient_ascent(ref, reward, **rates, start_logits=logits, seed=seed, record_every=every)
     table: Table = {name: [] for name in ("step", "progress", "quantity", "low", "middle", "high")}
+    frame = table
     for tick, snapshot in enumerate(itertools.islice(climb, ticks + 1)):
         if tick in moments:
             _add_rows(table, snapshot, tick / ticks, best_objective(settings["beta"]))
-            yield {name: list(column) for name, column in table.items()}
+            frame = {name: list(column) for name, column in table.items()}
+        yield frame  # also where nothing is new: whoever pulls may stop here
 
 
 def describe(table: Table, settings: Settings) -> str:

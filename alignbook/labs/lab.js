@@ -3,6 +3,7 @@
 // Frames come from a source, { live, parameters, note, run(request, onFrame), watch(handler), stop() }: run() calls
 // onFrame({ table, sentence, done, answer, why, error, traceback }) and waits for what it returns before the next
 // frame, so that a slow painter, a pause or a hidden page slows the training down; a later run() ends this one.
+// `parameters` are those that the source adds, `note` says how to change what it holds fixed.
 // A memory, { guess(), keep(guess), forget(), settings(), write(settings) }, outlives the lab's elements.
 // Drawing is done by window.vegaEmbed and window.alignbookCharts: see figures.py.
 
@@ -119,10 +120,7 @@ function input(parameter, source, change) {
   const kinds = { number: numberInput, choice: choiceInput, vector: vectorInput };
   const movable = source.live || parameter.grid.length > 0;
   const made = kinds[parameter.kind](parameter, source.live || !movable, change);
-  if (!movable) {
-    made.element.querySelectorAll("input, select").forEach((one) => { one.disabled = true; });
-    made.element.append(make("small", {}, source.note));
-  }
+  made.element.querySelectorAll("input, select").forEach((one) => { one.disabled = !movable; });
   made.set(parameter.start);
   return made;
 }
@@ -200,8 +198,8 @@ function picture(box, spec) {
     part.result?.finalize();
     const one = fitted(part.spec, width);
     // On a phone the chart, its main slider and the sentence share the screen.
-    const room = (innerWidth < 600 ? 220 : 600) / (innerWidth < 600 ? parts.length : 1);
-    const height = Math.min(typeof one.height === "number" ? one.height : 260, room);
+    const height = Math.min(one.height ?? 260, innerWidth < 600 ? 200 / parts.length : Infinity);
+    one.config.legend.columns = Math.max(1, Math.floor(width / 115)); // names of answers are short
     const options = { mode: "vega-lite", renderer: "svg", actions: false };
     part.result = await window.vegaEmbed(part.place, one.width ? { ...one, height } : one, options);
     part.width = width;
@@ -300,7 +298,9 @@ function mount(root, lab, source, memory, handle = {}) {
   const ran = source.live ? [runner] : [];
   const known = guess !== null ? [forget] : [];
   const buttons = make("div", { className: "alignbook-buttons" }, ...tries, ...ran, button("Reset", () => change(start)), ...known);
-  const rest = group("alignbook-rest", make("legend", {}, "More settings"), ...elements(false), buttons);
+  const fixed = lab.parameters.filter(({ grid }) => !source.live && !grid.length).map(({ label }) => label);
+  const note = fixed.length ? [make("small", {}, `${source.note} ${fixed.join(", ")}.`)] : [];
+  const rest = group("alignbook-rest", make("legend", {}, "More settings"), ...elements(false), ...note, buttons);
   const asked = prediction && !open ? [ask(prediction, commit)] : [];
   const title = make("p", { className: "alignbook-question" }, lab.question);
   root.replaceChildren(title, ...asked, main, chart, words, verdict, progress, fault, rest, fold, live);
@@ -374,6 +374,7 @@ function mount(root, lab, source, memory, handle = {}) {
       return;
     }
     const mine = (run += 1);
+    root.dataset.run = mine;
     settled = null;
     timers.forEach(clearTimeout);
     timers = source.live ? [setTimeout(() => { progress.hidden = false; }, LONG)] : [];
@@ -398,13 +399,14 @@ function mount(root, lab, source, memory, handle = {}) {
       fail(next.error, next.traceback);
       return;
     }
+    const isNew = root.dataset.painted !== String(mine) || !same(next.table, frame.table);
     frame = next;
     const step = next.table.step?.at(-1);
     if (settings.steps && step !== undefined) {
       progress.max = settings.steps;
       progress.value = step;
     }
-    if (next.done || !still()) {
+    if (next.done || (isNew && !still())) {
       await draw();
     }
     if (next.done && mine === run) {
@@ -419,6 +421,7 @@ function mount(root, lab, source, memory, handle = {}) {
     chart.setAttribute("aria-label", sentence);
     await drawing.show(() => [...rows(before, "last"), ...rows(table, ""), ...guessRows(prediction, guess)]);
     await painted();
+    root.dataset.painted = run; // whose frame is on the screen
   }
 
   function finish() {
@@ -633,7 +636,7 @@ function recordSource(lab, address) {
   return {
     live: false,
     parameters: [],
-    note: "Live only: open this chapter in a notebook to change it.",
+    note: "Live only, so open this chapter in a notebook to change them:",
     async run({ settings }, onFrame) {
       record ??= loadRecord(address, lab.name);
       const { names, columns, runs, sentences, answer, why, ...all } = await record;
