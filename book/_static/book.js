@@ -9,10 +9,12 @@
 
   // What scrolls sideways must be reachable by keyboard; what does not would only be one more stop.
   const WIDE = "div.math, mjx-container, .bd-article pre, .pst-scrollable-table-container, div.cell_output .output";
-  const scrolls = (element) =>
-    element.scrollWidth > element.clientWidth + 4 && /auto|scroll/.test(getComputedStyle(element).overflowX);
+  // A formula also holds its invisible text for screen readers: what counts is the drawn part.
   const focusable = (element) => {
-    if (scrolls(element)) {
+    const drawn = element.querySelector(":scope > mjx-math")?.getBoundingClientRect().width ?? element.scrollWidth;
+    const wide = drawn > element.clientWidth + 1;
+    element.classList.toggle("wide", wide);
+    if (wide) {
       element.tabIndex = 0;
     } else {
       element.removeAttribute("tabindex");
