@@ -1,10 +1,13 @@
-"""Take pictures of the book, light, dark, on a phone, into screenshots/: tools/screenshots.py [PAGE...]."""
+"""Take pictures of the book and its labs, light, dark, on a phone, into screenshots/: tools/screenshots.py [PAGE...].
+
+Each lab is taken twice: before the reader commits to a prediction, and after.
+"""
 
 import sys
 from pathlib import Path
 
 from find_browser import find
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Locator, sync_playwright
 
 ROOT = Path(__file__).parents[1]
 SITE = ROOT / "_build/html"
@@ -41,7 +44,27 @@ def take(browser: Browser, page: str, view: str) -> None:
     target = PICTURES / f"{Path(page).stem}-{view}.png"
     tab.screenshot(path=target, full_page=True)
     print(target.relative_to(ROOT))
+    for lab in tab.locator("section.alignbook-lab").all():
+        take_lab(lab, view)
     tab.close()
+
+
+def take_lab(lab: Locator, view: str) -> None:
+    """Photograph one lab before and after its prediction; one that asks nothing, after alone."""
+    name, commit = lab.get_attribute("data-lab"), lab.get_by_role("button", name="Commit")
+    if commit.count():
+        shoot(lab, f"{name}-{view}-before.png")
+        if lab.locator("input[type=radio]").count():
+            lab.locator("input[type=radio]").first.check()
+        commit.click()
+    lab.and_(lab.page.locator("[data-state=settled]")).wait_for()
+    shoot(lab, f"{name}-{view}-after.png")
+
+
+def shoot(lab: Locator, name: str) -> None:
+    """Photograph one lab as it stands."""
+    lab.screenshot(path=PICTURES / name)
+    print((PICTURES / name).relative_to(ROOT))
 
 
 if __name__ == "__main__":
