@@ -1,5 +1,6 @@
 """Print every benchmark's table."""
 
-from benchmarks import tilt_to_kl
+from benchmarks import gradient_ascent, records, tilt_to_kl
 
-tilt_to_kl.main()
+for benchmark in (tilt_to_kl, gradient_ascent, records):
+    benchmark.main()
