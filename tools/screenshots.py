@@ -44,6 +44,7 @@ def take(browser: Browser, page: str, view: str) -> None:
     target = PICTURES / f"{Path(page).stem}-{view}.png"
     tab.screenshot(path=target, full_page=True)
     print(target.relative_to(ROOT))
+    tab.set_viewport_size({"width": width, "height": 1600})  # a whole lab at once, clear of the header
     for lab in tab.locator("section.alignbook-lab").all():
         take_lab(lab, view)
     tab.close()

@@ -3,9 +3,13 @@
 Every lab that a chapter shows is found by itself; a small lab of the tests joins them.
 """
 
+import dataclasses
 import json
 import re
 import sys
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -284,6 +288,25 @@ def test_a_lab_has_no_barrier(tab, address, scheme):
     assert serious(tab, address) == {}
 
 
+class Quiet(SimpleHTTPRequestHandler):
+    """A server that keeps its log to itself."""
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+def test_a_lab_moves_over_http_too(tab, sample_page):
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(sample_page.parent))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = (f"http://127.0.0.1:{server.server_port}/sample.html", "labs_sample")
+        lab = opened(tab, address)
+        away(main_sliders(lab).first)
+        settled(tab, address)
+        server.shutdown()
+    assert lab.locator(".alignbook-sentence").text_content() == "At rate 0.1 the curve reaches 0.2 after 10 steps."
+    assert tab.outside == []
+
+
 def test_what_is_live_only_says_so(tab, sample_page):
     lab = opened(tab, (sample_page.as_uri(), "labs_sample"))
     assert lab.get_by_label("Steps", exact=True).is_disabled()
@@ -426,6 +449,31 @@ def test_a_live_lab_asks_for_no_frame_before_the_reader_commits(tab, sample_page
     in_state(tab, "settled")
     assert tab.evaluate("kernel.state.guess") == 1.5
     assert lab.locator(".alignbook-verdict").text_content() == "You said: 1.5 units. It is: 1 units. So."
+
+
+def test_three_points_are_asked_for_and_stand_at_their_places(tab, sample_page):
+    points = dataclasses.replace(sample.PREDICTION, kind="points", at=(0.0, 5.0, 10.0))
+    asking = dataclasses.replace(sample.LAB, experiment=dataclasses.replace(sample.GROWTH, prediction=points))
+    lab = live_lab(tab, sample_page, frames(3, answer=[0.0, 0.5, 1.0], why="So."), asking)
+    lab.get_by_label("At 5 (units)", exact=True).fill("2")
+    lab.get_by_label("At 5 (units)", exact=True).press("Tab")
+    commit(lab)
+    in_state(tab, "settled")
+    said = "You said: 1.5 units at 0, 2 units at 5, 1.5 units at 10. "
+    right = "It is: 0 units at 0, 0.5 units at 5, 1 units at 10. So."
+    assert lab.locator(".alignbook-verdict").text_content() == said + right
+    rows = lab.locator(".alignbook-panel").evaluate("(panel) => panel.alignbookView.data('table')")
+    assert [(row["at"], row["guess"]) for row in rows if row["ghost"] == "guess"] == [(0, 1.5), (5, 2), (10, 1.5)]
+
+
+def test_a_vector_s_entries_are_edited_when_live(tab, sample_page):
+    lab = live_lab(tab, sample_page, frames(3))
+    in_state(tab, "settled")
+    lab.get_by_text("Edit Weights").press("Enter")
+    lab.get_by_label("a, slider", exact=True).press("End")
+    in_state(tab, "settled")
+    assert [message["changed"] for message in tab.evaluate("kernel.asked")][4] == {"weights": [2, 1]}
+    assert lab.get_by_label("Weights", exact=True).evaluate("(one) => one.selectedOptions[0].text") == "your own"
 
 
 def test_a_view_that_leaves_says_so(tab, sample_page):
