@@ -132,6 +132,18 @@ def test_a_cell_run_again_leaves_no_run_of_before(live):
     assert live.evaluate(ASK_KERNEL, "old() is None") == "True"
 
 
+def test_a_view_that_is_gone_leaves_no_run(live):
+    set_steps(live, 100_000)
+    in_state(live, "running")
+    assert live.evaluate(ASK_KERNEL, "len(lab._runs)") == "1"
+    live.evaluate("""async () => {
+      jupyterapp.shell.currentWidget.content.activeCellIndex = 1;
+      await jupyterapp.commands.execute("notebook:clear-cell-output");
+    }""")
+    live.locator(LAB).wait_for(state="detached")
+    assert live.evaluate(ASK_KERNEL, "len(lab._runs)") == "0"
+
+
 def test_an_arrow_key_moves_the_slider_and_not_the_notebook(live):
     slider = live.locator(LAB).locator("input[type=range]").first
     before = int(slider.input_value())
