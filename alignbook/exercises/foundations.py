@@ -11,8 +11,9 @@ from collections.abc import Callable
 import numpy as np
 
 from alignbook.exercises.verdict import Verdict, forgiving, right, wrong
+from alignbook.experiments.running_example import REF_LOG_P
 
-REFERENCE = np.array([0.2, 0.4, 0.3, 0.1])
+REFERENCE = np.exp(REF_LOG_P)
 BEST_CANBERRA = 0.3952107063330799  # the root above 0.2 of p log(p/0.2) + (1-p) log((1-p)/0.8) = 0.1
 IN_BITS = "That is in bits; the book counts in nats: multiply by log 2."
 SWAPPED = "That is D(q || p): weight each log-ratio by p and put p on top."

@@ -7,12 +7,10 @@ import numpy as np
 
 from alignbook.arrays import to_engine
 from alignbook.experiments.declare import Choice, Experiment, Number, Prediction, Settings, Table
+from alignbook.experiments.running_example import ANSWERS, REF_LOG_P, REWARD
 from alignbook.policy_gradient import Snapshot, gradient_ascent
 from alignbook.tilting import objective, tilt
 
-ANSWERS = ("Canberra", "Sydney", "I don't know", "Melbourne")
-REF_LOG_P = np.log([0.2, 0.4, 0.3, 0.1])
-REWARD = np.array([1.0, 0.0, 0.6, 0.0])
 STARTS = {
     "the reference": REF_LOG_P,
     "all equal": np.zeros(4),

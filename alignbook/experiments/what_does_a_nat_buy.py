@@ -15,32 +15,31 @@ from alignbook.experiments.declare import (
     Vector,
     entries_of,
 )
+from alignbook.experiments.running_example import ANSWERS, REF_LOG_P, REWARD
 from alignbook.information import expectation, kl_divergence
 from alignbook.tilting import condition_on_best, tilt, tilt_to_kl
 
-ANSWERS = ("Canberra", "Sydney", "I don't know", "Melbourne")
-
-REFERENCE = Vector(
+REFERENCES = Vector(
     name="reference",
     label="Reference",
     entries=ANSWERS,
     low=0.001,
     high=1.0,
     presets={
-        "our assistant": (0.2, 0.4, 0.3, 0.1),
+        "our assistant": tuple(np.exp(REF_LOG_P).round(12).tolist()),
         "the newcomer": (0.01, 0.6, 0.3, 0.09),
         "even": (0.25, 0.25, 0.25, 0.25),
     },
     start="our assistant",
 )
-REWARD = Vector(
+REWARDS = Vector(
     name="reward",
     label="Reward",
     entries=ANSWERS,
     low=-1.0,
     high=5.0,
     presets={
-        "honest": (1.0, 0.0, 0.6, 0.0),
+        "honest": tuple(REWARD.tolist()),
         "tied": (1.0, 0.0, 1.0, 0.0),
         "jackpot": (5.0, 0.0, 0.6, 0.0),
     },
@@ -73,9 +72,9 @@ BUDGETS = np.concatenate([[0.0, 0.0125, 0.025, 0.05, 0.075], np.linspace(0.1, 3.
 
 def run(settings: Settings, *, seed: int = 0, engine: str = "numpy") -> Iterator[Table]:
     """Yield one table: the bars of both laws, the frontier, and the point on it."""
-    weights = np.array(entries_of(REFERENCE, settings["reference"]))
+    weights = np.array(entries_of(REFERENCES, settings["reference"]))
     ref = log_softmax(to_engine(np.log(weights), engine))
-    reward = to_engine(entries_of(REWARD, settings["reward"]), engine)
+    reward = to_engine(entries_of(REWARDS, settings["reward"]), engine)
     by_budget = settings["dial"] == "budget"
     law = tilt_to_kl(ref, reward, settings["kl_budget"]).log_p if by_budget else tilt(ref, reward, settings["beta"])
     frontier = tilt_to_kl(ref, reward, to_engine(BUDGETS, engine))
@@ -115,7 +114,7 @@ def growth(table: Table, settings: Settings) -> float:
 
 EXPERIMENT = Experiment(
     question="What does a nat buy?",
-    parameters=(KL_BUDGET, BETA, DIAL, REFERENCE, REWARD),
+    parameters=(KL_BUDGET, BETA, DIAL, REFERENCES, REWARDS),
     run=run,
     describe=describe,
     prediction=Prediction(

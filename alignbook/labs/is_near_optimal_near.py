@@ -4,8 +4,8 @@ import altair as alt
 
 from alignbook import figures
 from alignbook.experiments.is_near_optimal_near import ANSWERS, BETA, EXPERIMENT
-from alignbook.labs.lab import GUESS, LAST, NOW, Lab
-from alignbook.labs.shared import bars
+from alignbook.labs.lab import GUESS, NOW, Lab
+from alignbook.labs.shared import bars, moving_point
 
 
 def chart(data: alt.NamedData) -> alt.HConcatChart:
@@ -15,12 +15,10 @@ def chart(data: alt.NamedData) -> alt.HConcatChart:
         x=alt.X("beta:Q", title="beta (log scale)", scale=alt.Scale(type="log", domain=[BETA.low, BETA.high])), y=moved
     )
     bound = base.transform_filter("datum.part === 'bound'").transform_filter(NOW)
-    point = base.transform_filter("datum.part === 'point'")
     guess = alt.Chart(data).transform_filter(GUESS)
     right = alt.layer(
         bound.mark_line(color=figures.INK, strokeDash=[6, 4]),
-        point.transform_filter(LAST).mark_point(color=figures.PALETTE[1], filled=False, size=120),
-        point.transform_filter(NOW).mark_point(color=figures.PALETTE[1], filled=True, size=150),
+        *moving_point(base),
         guess.mark_rule(color=figures.INK, strokeDash=[2, 3]).encode(y=alt.Y("guess:Q", title="mass elsewhere")),
     ).properties(height=200)
     return alt.hconcat(bars(data, ANSWERS, ("optimum", "farthest")), right)

@@ -9,6 +9,15 @@ from alignbook import figures
 from alignbook.labs.lab import LAST, NOW
 
 
+def moving_point(base: Any) -> list[Any]:
+    """Return the layers of a point: filled where it is, hollow where it stood before."""
+    point = base.transform_filter("datum.part === 'point'").mark_point
+    return [
+        point(color=figures.PALETTE[1], filled=False, size=120).transform_filter(LAST),
+        point(color=figures.PALETTE[1], filled=True, size=150).transform_filter(NOW),
+    ]
+
+
 def bars(data: alt.NamedData, answers: Sequence[str], laws: tuple[str, str]) -> Any:
     """Return two laws as bars, the first nearly hollow; a tick marks where the second stood before."""
     colors = alt.Scale(domain=list(answers), range=list(figures.PALETTE[: len(answers)]))

@@ -5,7 +5,7 @@ import altair as alt
 from alignbook import figures
 from alignbook.experiments.what_does_a_nat_buy import ANSWERS, BUDGETS, EXPERIMENT
 from alignbook.labs.lab import LAST, NOW, Lab
-from alignbook.labs.shared import bars
+from alignbook.labs.shared import bars, moving_point
 
 
 def chart(data: alt.NamedData) -> alt.HConcatChart:
@@ -17,12 +17,10 @@ def chart(data: alt.NamedData) -> alt.HConcatChart:
         ),
     )
     frontier = base.transform_filter("datum.part === 'frontier'")
-    point = base.transform_filter("datum.part === 'point'")
     right = alt.layer(
         frontier.transform_filter(LAST).mark_line(color=figures.INK, opacity=0.3, strokeDash=[4, 4]),
         frontier.transform_filter(NOW).mark_line(color=figures.INK),
-        point.transform_filter(LAST).mark_point(color=figures.PALETTE[1], filled=False, size=120),
-        point.transform_filter(NOW).mark_point(color=figures.PALETTE[1], filled=True, size=150),
+        *moving_point(base),
     ).properties(height=200)
     return alt.hconcat(bars(data, ANSWERS, ("reference", "tilt")), right)
 

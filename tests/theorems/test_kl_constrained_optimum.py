@@ -563,6 +563,41 @@ def test_gradient_ascent_rises_to_the_tilt_and_rests_there():
     np.testing.assert_allclose(rest.log_p, optimum, rtol=0, atol=1e-13)
 
 
+def after(ref, reward, beta, rate, start, steps):
+    """The distance of the law from the tilt after some steps."""
+    run = gradient_ascent(ref, reward, beta, rate, start_logits=start, record_every=steps)
+    law = next(itertools.islice(run, 1, None)).log_p
+    return np.abs(np.exp(law) - np.exp(tilt(ref, reward, beta))).sum(axis=-1)
+
+
+def stable_rate(law, beta):
+    """2 / (beta lambda), lambda the largest eigenvalue of diag(p) - p p', as a spectral norm."""
+    largest = [np.linalg.norm(np.diag(p) - np.outer(p, p), ord=2) for p in law]
+    return 2 / (beta * np.array(largest))
+
+
+def test_how_large_a_step():
+    """Close to the tilt, steps two percent below the edge come closer and steps two percent beyond it leave."""
+    rng = np.random.default_rng(25)
+    ref, reward = normalized(0.5 * rng.standard_normal((INSTANCES, 4))), rng.uniform(0, 1, (INSTANCES, 4))
+    beta = rng.uniform(0.3, 2, INSTANCES)
+    optimum = tilt(ref, reward, beta)
+    start = optimum + 1e-6 * rng.standard_normal((INSTANCES, 4))
+    near = np.abs(np.exp(start) / np.exp(start).sum(-1, keepdims=True) - np.exp(optimum)).sum(-1)
+    edge = stable_rate(np.exp(optimum), beta)
+    assert np.all(after(ref, reward, beta, 0.98 * edge, start, 1000) < 1e-3 * near)
+    assert np.all(after(ref, reward, beta, 1.02 * edge, start, 1000) > 1e3 * near)
+
+
+def test_started_far_away_a_stable_step_may_never_arrive():
+    """The running example at beta 0.1: the first long step flings the law into a corner, where nothing pulls."""
+    ref, reward = np.log([[0.2, 0.4, 0.3, 0.1]]), np.array([[1.0, 0.0, 0.6, 0.0]])
+    rate = 0.95 * stable_rate(np.exp(tilt(ref, reward, 0.1)), 0.1)
+    near = tilt(ref, reward, 0.1) + np.array([[1e-6, -1e-6, 0.0, 0.0]])
+    assert after(ref, reward, 0.1, rate, near, 1000) < 1e-9
+    assert after(ref, reward, 0.1, rate, ref, 1000) > 1e-2
+
+
 def test_gradient_ascent_with_too_long_steps_never_settles():
     # near the optimum a step multiplies the distance by 1 - rate beta (diag p - p p'): beyond 2 it grows
     rng = np.random.default_rng(24)
