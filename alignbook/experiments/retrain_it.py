@@ -105,7 +105,7 @@ EXPERIMENT = Experiment(
         options=ANSWERS,
         answer=first_to_move,
         why=(
-            "A probability moves in proportion to how likely its answer is and how far its reward is from the mean. "
+            "A logit moves in proportion to how likely its answer is and how far its reward is from the mean. "
             "Canberra is 0.62 above the mean and Sydney 0.38 below it, but Sydney is twice as likely."
         ),
     ),
