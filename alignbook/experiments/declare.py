@@ -2,7 +2,8 @@
 
 A *table* is a dict of columns of equal length, plain numbers and strings; a *frame* is the whole table so far,
 and replaces the one before. Training time is the column `step`. Values of parameters travel as plain numbers,
-strings and lists, so that a page, a kernel and a worker can pass them on as they are.
+strings and lists, so that a page, a kernel and a worker can pass them on as they are; what comes from outside passes `checked`
+first.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -108,3 +109,44 @@ def starts(experiment: Experiment) -> dict[str, Any]:
 def entries_of(vector: Vector, value: str | Sequence[float]) -> list[float]:
     """Return the numbers that a vector's setting stands for: a preset's, or the list itself."""
     return list(vector.presets[value]) if isinstance(value, str) else list(value)
+
+
+def checked(experiment: Experiment, settings: Any) -> dict[str, Any]:
+    """Return settings that came from outside, held against the declaration: numbers and names, nothing else.
+
+    Raises ValueError if a parameter is missing, unknown or has a value that its declaration does not allow.
+    """
+    names = [parameter.name for parameter in experiment.parameters]
+    if not isinstance(settings, dict) or set(settings) != set(names):
+        given = sorted(map(str, settings)) if isinstance(settings, dict) else settings
+        raise ValueError(f"`settings` must name {', '.join(names)}, got {given}.")
+    return {parameter.name: checked_value(parameter, settings[parameter.name]) for parameter in experiment.parameters}
+
+
+def checked_value(parameter: Parameter, value: Any) -> Any:
+    """Return one parameter's value as `run` expects it: whole numbers as int, entries of a vector as floats.
+
+    Raises ValueError if the declaration does not allow it.
+    """
+    if isinstance(parameter, Number):
+        whole = isinstance(parameter.start, int)
+        number = _checked_number(parameter, value, "a whole number" if whole else "a number")
+        if whole and number != int(number):
+            raise ValueError(f"`{parameter.name}` must be a whole number, got {value}.")
+        return int(number) if whole else number
+    options = parameter.options if isinstance(parameter, Choice) else tuple(parameter.presets)
+    if isinstance(value, str) and value in options:
+        return value
+    if isinstance(parameter, Choice) or not isinstance(value, list) or len(value) != len(parameter.entries):
+        rule = f"one of {', '.join(options)}"
+        rule += "" if isinstance(parameter, Choice) else f" or a list of {len(parameter.entries)} numbers"
+        raise ValueError(f"`{parameter.name}` must be {rule}, got {value!r}.")
+    return [_checked_number(parameter, entry, "a number") for entry in value]
+
+
+def _checked_number(parameter: Number | Vector, value: Any, what: str) -> float:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not parameter.low <= value <= parameter.high:
+        low, high = parameter.low, parameter.high
+        raise ValueError(f"`{parameter.name}` must be {what} between {low:g} and {high:g}, got {value!r}.")
+    return float(value)
