@@ -2,8 +2,8 @@
 
 A *table* is a dict of columns of equal length, plain numbers and strings; a *frame* is the whole table so far,
 and replaces the one before. Training time is the column `step`. Values of parameters travel as plain numbers,
-strings and lists, so that a page, a kernel and a worker can pass them on as they are; what comes from outside passes `checked`
-first.
+strings and lists, so that a page, a kernel and a worker can pass them on as they are; what comes from outside
+passes `checked` first.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
