@@ -82,6 +82,20 @@ def not_negative(**values: Scalar) -> None:
         _refuse(name, "be at least 0", value, ~(value >= 0))
 
 
+def at_most(limit: float, **values: Scalar) -> None:
+    """Refuse what is above a limit or nan."""
+    for name, value in values.items():
+        _, value = as_arrays(value)
+        _refuse(name, f"be at most {limit}", value, ~(value <= limit))
+
+
+def below(limit: float, **values: Scalar) -> None:
+    """Refuse what is not below a limit, or nan."""
+    for name, value in values.items():
+        _, value = as_arrays(value)
+        _refuse(name, f"be below {limit}", value, ~(value < limit))
+
+
 def _refuse_empty(name: str, values: Array) -> None:
     if values.ndim == 0 or values.shape[-1] == 0:
         raise ValueError(f"`{name}` must have an answer on its last axis, got shape {tuple(values.shape)}.")

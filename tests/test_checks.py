@@ -31,6 +31,14 @@ REFUSED = [
     (checks.not_negative, NAN, "`p` must be at least 0, got nan."),
 ]
 
+NOT_UNDER_A_LIMIT = [
+    (checks.at_most, [0.5, 0.75], "`p` must be at most 0.5, got 0.75."),
+    (checks.at_most, NAN, "`p` must be at most 0.5, got nan."),
+    (checks.below, 0.5, "`p` must be below 0.5, got 0.5."),
+    (checks.below, [[0.0, INF]], "`p` must be below 0.5, got inf."),
+    (checks.below, NAN, "`p` must be below 0.5, got nan."),
+]
+
 
 @pytest.mark.parametrize(("check", "value", "sentence"), REFUSED)
 @pytest.mark.parametrize("move", [np.asarray, torch.as_tensor], ids=["numpy", "torch"])
@@ -38,6 +46,12 @@ def test_a_refusal_names_argument_rule_and_value(check, value, sentence, move):
     value = move(np.asarray(value, dtype=np.float64))
     with pytest.raises(ValueError, match="^" + re.escape(sentence) + "$"):
         check(p=value)
+
+
+@pytest.mark.parametrize(("check", "value", "sentence"), NOT_UNDER_A_LIMIT)
+def test_a_limit_is_named_in_the_refusal(check, value, sentence):
+    with pytest.raises(ValueError, match="^" + re.escape(sentence) + "$"):
+        check(0.5, p=value)
 
 
 def test_answers_that_differ_are_refused_with_both_shapes():
@@ -57,6 +71,8 @@ def test_good_input_passes():
     checks.finite(x=3, y=np.array([1, 2]))
     checks.positive(x=1e-300, y=INF, z=np.array([1, 2]))
     checks.not_negative(x=0, y=INF)
+    checks.at_most(0.5, x=0.5, y=np.array([-1, 0]))
+    checks.below(0.5, x=0.499, y=-INF)
     checks.same_answers(p=np.zeros(3), q=np.zeros((4, 3)), r=[1, 2, 3])
 
 

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import torch
 
-from alignbook import arrays, information, policies, policy_gradient, tilting
+from alignbook import arrays, information, losses, policies, policy_gradient, tilting
 
-MODULES = (arrays, information, tilting, policies, policy_gradient)
+MODULES = (arrays, information, tilting, losses, policies, policy_gradient)
 NOT_NUMERIC = {"namespace", "engines", "to_engine", "as_arrays", "per_law", "is_floating"}  # tests/test_arrays.py
 
 
@@ -73,6 +73,18 @@ CALLS = {
     "objective": lambda x: tilting.objective(x.p, x.q, x.reward, x.beta),
     "near_optimality_gap": lambda x: tilting.near_optimality_gap(x.p, x.q, x.reward, x.beta),
     "tilt_to_kl": lambda x: tilting.tilt_to_kl(x.q, x.reward, x.order / 10),
+    "implicit_reward": lambda x: losses.implicit_reward(x.reward, x.reward**2 / 10, x.beta[..., None]),
+    "reward_margin": lambda x: losses.reward_margin(x.reward, x.reward**2 / 10, 1.0, -x.reward, x.beta[..., None]),
+    "dpo_loss": lambda x: losses.dpo_loss(30 * x.reward - 40),
+    "ipo_loss": lambda x: losses.ipo_loss(x.reward, x.beta[..., None]),
+    "cdpo_loss": lambda x: losses.cdpo_loss(x.reward, x.order[..., None] / 10),
+    "robust_dpo_loss": lambda x: losses.robust_dpo_loss(x.reward, x.order[..., None] / 10),
+    "hinge_loss": lambda x: losses.hinge_loss(x.reward - 0.5),
+    "dpo_slope": lambda x: losses.dpo_slope(30 * x.reward - 40),
+    "ipo_slope": lambda x: losses.ipo_slope(x.reward, x.beta[..., None]),
+    "cdpo_slope": lambda x: losses.cdpo_slope(x.reward, x.order[..., None] / 10),
+    "robust_dpo_slope": lambda x: losses.robust_dpo_slope(x.reward, x.order[..., None] / 10),
+    "hinge_slope": lambda x: losses.hinge_slope(x.reward - 0.5),
     "softmax_policy": lambda x: policies.softmax_policy(x.p_logits),
     "softmax": lambda x: policies.softmax(x.p_logits),
     "pull_back": lambda x: policies.pull_back(policies.softmax(x.p_logits), x.reward),
@@ -81,7 +93,8 @@ CALLS = {
     "gradient_ascent with noise": lambda x: snapshot(x, 0.5),
 }
 NOT_DIFFERENTIABLE = {"tie_ranges", "tilt_to_kl"}  # places in an order; a root finder
-BY_ORDER = {"win_rate", "condition_on_best", "max_kl"}  # of the reward only the order counts: a step function
+# of the reward only the order counts, or on which side of one it lies: a step function
+BY_ORDER = {"win_rate", "condition_on_best", "max_kl", "hinge_slope"}
 ANSWERS, BATCH = 5, (4, 3)
 
 
