@@ -1,13 +1,23 @@
-r"""Policies and their parameters. For now one: the softmax table, a free score for every answer.
+r"""Policies and their parameters: a table of logits, a log-linear policy on features, a unigram policy on strings.
 
-A table can express every law, so what it fails to reach is the fault of the objective or of the training,
-never of the model. Answers lie on the last axis, leading axes are a batch.
+The softmax table has a free score for every answer. It can express every law, so what it fails to reach is the
+fault of the objective or of the training, never of the model. The other two share parameters between answers, as
+every language model does: what is learned on one answer moves others. Their chain rules go through the logits:
+`pull_back` leads from probabilities to logits, `pull_back_to_parameters` from logits to what they share.
+
+Answers lie on the last axis of a law, features on the last axis of $\theta$; leading axes are a batch.
 """
 
-from jaxtyping import Float
+import math
+
+import array_api_compat
+import numpy as np
+from jaxtyping import Float, Int, Real
 
 from alignbook import checks
 from alignbook.arrays import Array, as_arrays, log_softmax, namespace
+
+LARGEST_TABLE = 10**7  # numbers in a table of letter counts: 80 MB
 
 
 def softmax_policy(logits: Float[Array, "*batch answers"]) -> Float[Array, "*batch answers"]:
@@ -35,3 +45,72 @@ def pull_back(
     The softmax table's chain rule: a logit rises as far as its answer is likely and better than the average.
     """
     return law * (slope - namespace(law).sum(law * slope, axis=-1, keepdims=True))
+
+
+def log_linear_policy(
+    ref_log_p: Float[Array, "*#batch answers"],
+    features: Real[Array, "*#batch answers features"],
+    theta: Float[Array, "*#batch features"],
+) -> Float[Array, "*_batch answers"]:
+    r"""Return $\log \pi_\theta$ with $\pi_\theta(y) \propto \pi_\mathrm{ref}(y)\, e^{\langle \theta, f(y) \rangle}$.
+
+    `features` holds f(y) in the row of answer y; $\theta = 0$ is the reference. Raises ValueError if `ref_log_p` is no
+    law, `features` or `theta` is not finite, or their sizes do not fit.
+    """
+    checks.laws(ref_log_p=ref_log_p)
+    checks.finite(features=features, theta=theta)
+    xp, ref_log_p, features, theta = as_arrays(ref_log_p, features, theta)
+    wanted = (ref_log_p.shape[-1], theta.shape[-1])
+    if tuple(features.shape[-2:]) != wanted:
+        found = tuple(features.shape)
+        raise ValueError(f"`features` must have answers and parameters, {wanted}, as its last axes, got shape {found}.")
+    return log_softmax(ref_log_p + xp.matmul(features, theta[..., None])[..., 0])
+
+
+def pull_back_to_parameters(
+    features: Real[Array, "*#batch answers features"], logit_slope: Float[Array, "*#batch answers"]
+) -> Float[Array, "*_batch features"]:
+    r"""Return $\nabla_\theta = \sum_y f(y)\, \partial/\partial z_y$, from a gradient with respect to the logits.
+
+    The log-linear policy's chain rule, since its logits $z_y$ are $\log \pi_\mathrm{ref}(y) + \langle \theta, f(y)
+    \rangle$; the unigram policy's with `letter_counts` as features. Unchecked, like the other chain rules.
+    """
+    xp, logit_slope, features = as_arrays(logit_slope, features)
+    return xp.matmul(logit_slope[..., None, :], features)[..., 0, :]
+
+
+def letter_counts(alphabet_size: int, length: int) -> Int[np.ndarray, "strings letters"]:
+    """Return how often each letter stands in each string of this length: the features of a unigram policy.
+
+    Strings come in the order of `itertools.product(letters, repeat=length)`. Raises ValueError if an argument
+    is below 1 or the table would hold more than ten million numbers.
+
+    >>> letter_counts(2, 2).tolist()
+    [[2, 0], [1, 1], [1, 1], [0, 2]]
+    """
+    checks.positive(alphabet_size=alphabet_size, length=length)
+    if (size := alphabet_size ** (length + 1)) > LARGEST_TABLE:
+        raise ValueError(
+            f"`length` must keep alphabet_size^(length + 1), the numbers in the table of letter counts, "
+            f"within {LARGEST_TABLE}, got {size}."
+        )
+    one_letter = np.eye(alphabet_size, dtype=int)
+    counts = np.zeros((1, alphabet_size), dtype=int)
+    for _ in range(length):
+        counts = (counts[:, None, :] + one_letter).reshape(-1, alphabet_size)
+    return counts
+
+
+def unigram_policy(letter_logits: Float[Array, "*batch letters"], length: int) -> Float[Array, "*batch strings"]:
+    r"""Return the log-probabilities of all strings whose letters are drawn independently from one softmax.
+
+    $\log \pi(y) = \sum_a n_a(y) \log p_a$ with the counts $n_a$ of `letter_counts`, in its order: the log-linear policy
+    with letter counts as features, letter logits as $\theta$ and a reference of equally likely strings.
+    Raises ValueError as `letter_counts` does, or if `letter_logits` is not finite.
+    """
+    xp, letter_logits = as_arrays(letter_logits)
+    counts = letter_counts(letter_logits.shape[-1], length)
+    like = {"dtype": letter_logits.dtype, "device": array_api_compat.device(letter_logits)}
+    even = xp.full(len(counts), -math.log(len(counts)), **like)
+    checks.finite(letter_logits=letter_logits)
+    return log_linear_policy(even, xp.asarray(counts, **like), letter_logits)
