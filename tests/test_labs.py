@@ -15,8 +15,9 @@ from nbclient import NotebookClient
 
 import alignbook.labs
 from alignbook.experiments.declare import Number, starts
+from alignbook.experiments.pull import plain
 from alignbook.labs import show
-from alignbook.labs.lab import Lab, declaration, plain
+from alignbook.labs.lab import Lab, declaration
 from alignbook.labs.live import LiveLab
 from alignbook.labs.record import DIGITS, grid, last_frame, page, record
 from tests import labs_sample as sample

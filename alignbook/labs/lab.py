@@ -5,14 +5,13 @@ added: "" for now, "last" for the setting before, "guess" for the reader's guess
 where three points were asked for, their place `at`. Axes must not move with a slider: every scale has a domain.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
 
-from alignbook.experiments.declare import Choice, Experiment, Number, Parameter, Prediction, Table, Vector
+from alignbook.experiments.declare import Choice, Experiment, Number, Parameter, Prediction, Vector
 
 NOW, LAST, GUESS = (f"datum.ghost === {name!r}" for name in ("", "last", "guess"))
 """Filters that keep the rows of the present setting, of the one before, of the reader's guess."""
@@ -50,6 +49,7 @@ def declaration(lab: Lab) -> dict[str, Any]:
     return {
         "name": lab.name,
         "question": lab.experiment.question,
+        "inPage": "numpy" in lab.experiment.engines,
         "parameters": [_parameter(parameter) for parameter in lab.experiment.parameters],
         "prediction": _question(lab.experiment.prediction),
         "tries": [{"label": label, "settings": dict(settings)} for label, settings in lab.tries],
@@ -64,30 +64,6 @@ def recorded_values(parameter: Parameter) -> list[Any]:
     if not parameter.recorded:
         return []
     return list(parameter.options if isinstance(parameter, Choice) else parameter.presets)
-
-
-def plain(table: Table, digits: int) -> Table:
-    """Return a table as JSON can say it: rounded to significant digits, None where a number is not finite.
-
-    >>> plain({"step": [0, 1], "kl": [2 / 3, float("inf")]}, 4)
-    {'step': [0, 1], 'kl': [0.6667, None]}
-    """
-    return {name: [_short(value, digits) for value in _listed(values)] for name, values in table.items()}
-
-
-def right_answer(prediction: Prediction, table: Table, settings: Mapping[str, Any]) -> Any:
-    """Return the right answer in plain numbers; ValueError if it is none that a reader could give."""
-    answer = prediction.answer(table, settings)
-    if prediction.kind == "choice":
-        if answer not in range(len(prediction.options)):
-            raise ValueError(f"`answer` must be an index into {prediction.options}, got {answer!r}.")
-        return int(answer)
-    values = [float(value) for value in (answer if prediction.kind == "points" else [answer])]
-    if not all(prediction.low <= value <= prediction.high for value in values):
-        raise ValueError(f"`answer` must be between {prediction.low} and {prediction.high}, got {answer}.")
-    if prediction.kind == "points" and len(values) != len(prediction.at):
-        raise ValueError(f"`answer` must have a number for each place {prediction.at}, got {answer}.")
-    return values if prediction.kind == "points" else values[0]
 
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:
@@ -113,14 +89,3 @@ def _question(prediction: Prediction | None) -> dict[str, Any] | None:
         return None
     names = ("question", "kind", "options", "low", "high", "unit", "at")
     return {name: getattr(prediction, name) for name in names}
-
-
-def _listed(values: Any) -> list[Any]:
-    listed = values.tolist() if hasattr(values, "tolist") else values
-    return [value.item() if hasattr(value, "item") else value for value in listed]
-
-
-def _short(value: Any, digits: int) -> Any:
-    if not isinstance(value, float):
-        return value
-    return float(f"{value:.{digits}g}") if math.isfinite(value) else None

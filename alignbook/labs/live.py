@@ -1,56 +1,26 @@
-"""A lab as a notebook holds it: a small widget whose kernel side trains only when the browser asks for a frame.
+"""A lab as a notebook holds it: a small widget whose traits are the lab's parameters, so that a teacher can link them.
 
-The browser asks once it has painted the last frame; Python then advances the run for a moment and replies. So
-nothing runs on its own: no thread, no task, nothing to cancel, and a moved slider simply starts another run.
+Frames are pulled: see `alignbook.experiments.pull`.
 """
 
 import threading
-import time
-import traceback
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import anywidget
 import traitlets
 
 from alignbook import arrays
-from alignbook.experiments.declare import Choice, Number, Parameter, Table, starts
-from alignbook.labs.lab import Lab, declaration, plain, right_answer
-
-DIGITS = 6
-PULL_SECONDS = 0.025
-MOST_VIEWS = 4  # a browser's tab that went away never said so: its run gives way to younger ones
-HERE = Path(__file__).parent
-
-
-class Run:
-    """One run under way: its settings, its generator until it ends, and the newest table."""
-
-    def __init__(self, settings: dict[str, Any], frames: Iterator[Table]) -> None:
-        """Start from a generator that nobody else advances."""
-        self.settings = settings
-        self.frames: Iterator[Table] | None = frames
-        self.table: Table = {}
-
-    def advance(self, seconds: float) -> None:
-        """Go on for about so long, at least by one frame; forget the generator at its end."""
-        until = time.perf_counter() + seconds
-        while self.frames is not None:
-            table = next(self.frames, None)
-            if table is None:
-                self.frames = None
-                return
-            self.table = table
-            if time.perf_counter() >= until:
-                return
+from alignbook.experiments.declare import Choice, Number, Parameter
+from alignbook.experiments.pull import Runs, failure, frame_of
+from alignbook.labs.front_end import STYLE, notebook_module
+from alignbook.labs.lab import Lab, declaration
 
 
 class LiveLab(anywidget.AnyWidget):
     """What `show` returns in a notebook. Its parameters are traits: link them, observe them, set them."""
 
-    _esm = (HERE / "lab.js").read_text("utf-8")
-    _css = (HERE / "lab.css").read_text("utf-8")
+    _esm = notebook_module()
+    _css = STYLE.read_text("utf-8")
     declaration = traitlets.Dict().tag(sync=True)
     engines = traitlets.List().tag(sync=True)
     engine = traitlets.Unicode().tag(sync=True, echo_update=False)
@@ -60,7 +30,7 @@ class LiveLab(anywidget.AnyWidget):
     def __init__(self, lab: Lab) -> None:
         """Make a trait of each parameter. Nothing runs yet."""
         self._lab = lab
-        self._runs: dict[str, Run] = {}
+        self._runs = Runs(lab.experiment)
         self._lock = threading.Lock()  # messages may arrive on two threads
         names = [parameter.name for parameter in lab.experiment.parameters]
         if taken := [name for name in names if hasattr(type(self), name)]:
@@ -81,49 +51,24 @@ class LiveLab(anywidget.AnyWidget):
         super().close()
 
     def _receive(self, _: Any, message: dict[str, Any], __: Any) -> None:
-        """Answer a request for the next frame; whatever goes wrong becomes part of the answer."""
-        view = message["view"]
+        """Take over what the browser has changed, then answer with the traits' values."""
         with self._lock:
-            if message["kind"] == "stop":
-                self._runs.pop(view, None)
-                return
             try:
-                self.set_state(message["changed"])
-                frame = self._frame(self._current(view, message["again"]))
-            except Exception as error:
-                self._runs.pop(view, None)
-                frame = {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
-        self.send({**frame, "view": view, "request": message["request"]})
-
-    def _current(self, view: str, again: bool) -> Run:
-        """Return the view's run if it has the present settings, a fresh one otherwise."""
-        wanted = {**self.settings, "seed": self.seed, "engine": self.engine}
-        run = self._runs.get(view)
-        if run is None or again or run.settings != wanted:
-            self._runs.pop(view, None)
-            while len(self._runs) >= MOST_VIEWS:
-                del self._runs[next(iter(self._runs))]
-            frames = self._lab.experiment.run(self.settings, seed=self.seed, engine=self.engine)
-            run = self._runs[view] = Run(wanted, frames)
-        return run
-
-    def _frame(self, run: Run, seconds: float = PULL_SECONDS) -> dict[str, Any]:
-        run.advance(seconds)
-        experiment, settings = self._lab.experiment, self.settings
-        sentence = experiment.describe(run.table, settings)
-        frame = {"table": plain(run.table, DIGITS), "sentence": sentence, "done": run.frames is None}
-        prediction = experiment.prediction
-        if prediction and frame["done"] and settings == starts(experiment):
-            frame |= {"answer": right_answer(prediction, run.table, settings), "why": prediction.why}
-        return frame
+                self.set_state(message.get("changed", {}))
+                wish = {"settings": self.settings, "seed": self.seed, "engine": self.engine}
+                reply = self._runs.answer({**message, **wish})
+            except Exception as error:  # a value that a trait refuses
+                reply = {**failure(error), "view": message["view"], "request": message.get("request")}
+        if reply is not None:
+            self.send(reply)
 
     def _words(self) -> str:
         """Return what stands for the lab where nothing can be shown: its question, and one frame in words."""
-        question, prediction = self._lab.experiment.question, self._lab.experiment.prediction
-        if prediction and self.guess is None:
-            return question
-        run = Run({}, self._lab.experiment.run(self.settings, seed=self.seed, engine=self.engine))
-        return f"{question} {self._frame(run, 0.0)['sentence']}"
+        experiment = self._lab.experiment
+        if experiment.prediction and self.guess is None:
+            return experiment.question
+        table = next(experiment.run(self.settings, seed=self.seed, engine=self.engine))
+        return f"{experiment.question} {frame_of(experiment, table, self.settings, done=False)['sentence']}"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         bundle, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from alignbook.experiments.declare import Experiment, Number, Table, starts
-from alignbook.labs.lab import Lab, declaration, plain, recorded_values, right_answer
+from alignbook.experiments.pull import plain, right_answer
+from alignbook.labs.lab import Lab, declaration, recorded_values
 
 DIGITS = 4
 MOST_RUNS, MOST_BYTES = 250, 300_000  # and 5 s of CPU, which `make bench` prints: a slow machine fails no build

@@ -16,6 +16,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from alignbook import figures
+from alignbook.labs import front_end
 from alignbook.labs.lab import declaration
 from alignbook.labs.record import page as recorded
 from tests import labs_sample as sample
@@ -43,9 +44,9 @@ def sample_page(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sample")
     figures.alt.theme.register("alignbook", enable=True)(figures._theme)
     body = labs.move_records(recorded(sample.LAB), folder, "")
-    for name, text in (("charts.js", figures.drawing_code()), ("lab.js", labs.script())):
+    for name, text in (("charts.js", figures.drawing_code()), ("lab.js", front_end.page_script())):
         (folder / name).write_text(text, "utf-8")
-    style = f"<style>:root {{ color-scheme: light dark }} {(labs.SOURCE / labs.STYLE).read_text('utf-8')}</style>"
+    style = f"<style>:root {{ color-scheme: light dark }} {front_end.STYLE.read_text('utf-8')}</style>"
     scripts = '<script defer src="charts.js"></script><script defer src="lab.js"></script>'
     head = f'<head><meta charset="utf-8"><title>Sample</title>{style}{scripts}</head>'
     html = f'<!doctype html><html lang="en">{head}<body><main><h1>Sample</h1>{body}</main></body></html>'
@@ -310,7 +311,7 @@ def test_a_lab_moves_over_http_too(tab, sample_page):
 def test_what_is_live_only_says_so(tab, sample_page):
     lab = opened(tab, (sample_page.as_uri(), "labs_sample"))
     assert lab.get_by_label("Steps", exact=True).is_disabled()
-    assert "open this chapter in a notebook to change them: Steps." in lab.text_content()
+    assert "Press Run live to change these: Steps." in lab.text_content()
 
 
 # A kernel that the test plays: it answers each request at once with the next of a run's frames.
@@ -355,7 +356,7 @@ def frames(count, **last):
 def live_lab(tab, sample_page, shown, lab=sample.OPEN):
     tab.goto(sample_page.as_uri())
     tab.locator("svg").first.wait_for()
-    code = (ROOT / "alignbook/labs/lab.js").read_text("utf-8")
+    code = front_end.notebook_module()
     tab.evaluate(KERNEL, [code, declaration(lab), shown])
     return tab.locator(LIVE)
 
@@ -487,7 +488,7 @@ def test_a_lab_without_the_drawing_code_says_what_to_run(tab, sample_page):
     tab.goto(sample_page.as_uri())
     tab.locator("svg").first.wait_for()
     tab.evaluate("() => { window.kept = window.vegaEmbed; window.vegaEmbed = undefined; }")
-    code = (ROOT / "alignbook/labs/lab.js").read_text("utf-8")
+    code = front_end.notebook_module()
     tab.evaluate(KERNEL, [code, declaration(sample.OPEN), frames(1)])
     assert "Run the chapter's first cell" in tab.locator(LIVE).text_content()
     tab.evaluate("() => { window.vegaEmbed = window.kept; }")

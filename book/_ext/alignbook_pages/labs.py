@@ -7,13 +7,11 @@ from pathlib import Path
 from docutils import nodes
 from sphinx.application import Sphinx
 
-import alignbook.labs
+from alignbook.labs.front_end import STYLE, page_script
 
 from .assets import CHARTS
 
-SOURCE = Path(alignbook.labs.__file__).parent
-SCRIPT, STYLE = "lab.js", "lab.css"
-EXPORT = "export default"
+SCRIPT = "lab.js"
 # A file can be loaded later, and by a page opened as a file too; the page itself holds nothing of any outcome.
 RECORD = re.compile(
     r'data-lab="(?P<name>\w+)">(?P<about>.*?)<script type="application/json" class="alignbook-record">'
@@ -32,16 +30,8 @@ def write(app: Sphinx) -> None:
     """Write the script and the style."""
     static = Path(app.outdir, "_static")
     static.mkdir(parents=True, exist_ok=True)
-    (static / SCRIPT).write_text(script(), "utf-8")
-    (static / STYLE).write_text((SOURCE / STYLE).read_text("utf-8"), "utf-8")
-
-
-def script() -> str:
-    """Return the front end as a plain script, since a page opened as a file may load no module."""
-    code, found = re.subn(f"^{EXPORT} ", "const lab = ", (SOURCE / SCRIPT).read_text("utf-8"), flags=re.MULTILINE)
-    if found != 1:
-        raise ValueError(f"`{SCRIPT}` must have one line that begins with {EXPORT!r}, got {found}.")
-    return f'(() => {{\n"use strict";\n{code}\nlab.mountPage();\n}})();\n'
+    (static / SCRIPT).write_text(page_script(), "utf-8")
+    (static / STYLE.name).write_text(STYLE.read_text("utf-8"), "utf-8")
 
 
 def load(app: Sphinx, page: str, template: str, context: dict[str, object], doctree: nodes.document | None) -> None:
@@ -52,7 +42,7 @@ def load(app: Sphinx, page: str, template: str, context: dict[str, object], doct
     context["body"] = move_records(body, Path(app.outdir), "../" * page.count("/"))
     for script in (CHARTS, SCRIPT):
         app.add_js_file(script, loading_method="defer")
-    app.add_css_file(STYLE)
+    app.add_css_file(STYLE.name)
 
 
 def move_records(body: str, folder: Path, up: str) -> str:

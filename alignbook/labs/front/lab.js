@@ -1,0 +1,314 @@
+// A lab on the screen.
+//
+// Frames come from a source, { live, parameters, note, offer, run(request, onFrame), watch(handler), stop() }: run()
+// calls onFrame({ table, sentence, done, answer, why, error, traceback }) and waits for what it returns before the
+// next frame, so that a slow painter, a pause or a hidden page slows the training down; a later run() ends this one.
+// `parameters` are those that the source adds; `note` says how to change what it holds fixed; `offer` may be an
+// element with which the reader gets another source.
+// A memory, { guess(), keep(guess), forget(), settings(), write(settings), changed(handler) }, outlives the elements.
+
+const SETTLED_AFTER = 400; // ms without a change until the sentence is announced
+const LONG = 500; // ms until a run shows its progress
+const SEED = { kind: "number", name: "seed", label: "Seed", unit: "", low: 0, high: 999, whole: true, start: 0, grid: [] };
+
+const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+const painted = () => new Promise((resolve) => { requestAnimationFrame(() => resolve()); });
+const visible = () => new Promise((resolve) => {
+  const look = () => {
+    if (!document.hidden) {
+      document.removeEventListener("visibilitychange", look);
+      resolve();
+    }
+  };
+  document.addEventListener("visibilitychange", look);
+  look();
+});
+const group = (name, legend, ...children) =>
+  make("fieldset", { className: name }, make("legend", {}, legend), ...children);
+
+// A gate that a pause closes: whoever passes waits until it opens.
+function pauseGate() {
+  let wait = null;
+  let release = () => {};
+  return {
+    isClosed: () => wait !== null,
+    pass: async () => wait,
+    close() { wait = new Promise((resolve) => { release = resolve; }); },
+    open() {
+      wait = null;
+      release();
+    },
+  };
+}
+
+// What the reader sets: recorded numbers, and the choices that show or hide them, stand above the chart.
+function controls(lab, parameters, start, source, extras, act) {
+  const inputs = parameters.map((parameter) =>
+    input(parameter, source.live, (value) => act.change({ [parameter.name]: value })));
+  const dials = parameters.map(({ when }) => when?.[0]);
+  const isMain = ({ kind, grid, name }) => (kind === "number" && grid.length > 0) || dials.includes(name);
+  const elements = (main) => inputs.filter((_, i) => isMain(parameters[i]) === main).map(({ element }) => element);
+  const gridOf = (name) => parameters.find((parameter) => parameter.name === name).grid;
+  const reachable = (wish) => source.live
+    || Object.entries(wish).every(([name, value]) => gridOf(name).some((one) => same(one, value)));
+  const tries = lab.tries.filter(({ settings }) => reachable(settings))
+    .map(({ label, settings }) => button(`Try: ${label}`, () => act.change({ ...start, ...settings })));
+  const runner = button("Pause", act.toggle);
+  const reset = button("Reset", () => act.change(start));
+  const buttons = make("div", { className: "alignbook-buttons" }, ...tries, ...(source.live ? [runner] : []), reset, ...extras);
+  const fixed = parameters.filter(({ grid }) => !source.live && !grid.length).map(({ label }) => label);
+  const note = fixed.length ? [make("small", {}, `${source.note} ${fixed.join(", ")}.`)] : [];
+  const offer = source.offer ? [source.offer] : [];
+  const main = group("alignbook-main", "Settings", ...elements(true));
+  const rest = group("alignbook-rest", "More settings", ...elements(false), ...note, buttons, ...offer);
+  return {
+    main,
+    rest,
+    nameRunner(name) { runner.textContent = name; },
+    sync(settings, open) {
+      parameters.forEach(({ name, when }, i) => {
+        inputs[i].set(settings[name]);
+        inputs[i].element.hidden = Boolean(when) && settings[when[0]] !== when[1];
+      });
+      main.disabled = rest.disabled = !open;
+    },
+  };
+}
+
+// What the reader sees of a run: chart, sentence, verdict, progress, error, table.
+function display(lab) {
+  const words = make("p", { className: "alignbook-sentence" });
+  const verdict = make("p", { className: "alignbook-verdict", hidden: true });
+  const announced = make("div", { className: "alignbook-announced", "aria-live": "polite" });
+  const chart = make("div", { className: "alignbook-picture", role: "img", "aria-label": lab.question });
+  const progress = make("progress", { hidden: true, "aria-label": "Progress of the run" });
+  const fault = make("details", { className: "alignbook-fault", hidden: true });
+  const inTable = make("div", { className: "alignbook-table", tabIndex: 0, role: "region", "aria-label": "Table" });
+  const fold = make("details", {}, make("summary", {}, "Show table"), inTable);
+  const drawing = picture(chart, lab.spec);
+  let table = null;
+  const fill = () => inTable.replaceChildren(...(fold.open && table ? [tableOf(table)] : []));
+  fold.addEventListener("toggle", fill);
+  return {
+    elements: { chart, words, verdict, progress, fault, fold, announced },
+    stop: drawing.stop,
+    start() {
+      fault.hidden = true;
+      return drawing.show();
+    },
+    advance(step, steps) {
+      if (step !== undefined && steps) {
+        Object.assign(progress, { max: steps, value: step });
+      }
+    },
+    async draw(frame, rows) {
+      words.textContent = frame.sentence;
+      chart.setAttribute("aria-label", frame.sentence);
+      await drawing.show(rows);
+      await painted();
+    },
+    judge(text) {
+      verdict.hidden = false;
+      verdict.textContent = text;
+    },
+    settle(newTable) {
+      announced.textContent = words.textContent;
+      table = newTable;
+      fill();
+    },
+    fail(message, trace) {
+      announced.textContent = words.textContent = `The run stopped: ${message}`;
+      fault.replaceChildren(make("summary", {}, "Traceback"), make("pre", { tabIndex: 0 }, trace ?? ""));
+      fault.hidden = false;
+    },
+  };
+}
+
+function mount(root, lab, source, memory, handle = {}) {
+  const { prediction } = lab;
+  const parameters = [...lab.parameters, ...source.parameters];
+  const start = Object.fromEntries(parameters.map((parameter) => [parameter.name, parameter.start]));
+  const settings = { ...start, ...memory.settings() };
+  const guess = memory.guess();
+  const pause = pauseGate();
+  let open = !prediction || guess !== null;
+  let touched = false;
+  let run = 0;
+  let running = false;
+  let frame = {};
+  let settled = null; // the table when things settled last, and the one that stays as a ghost
+  let last = null;
+  let timers = [];
+
+  const extras = guess === null ? [] : [button("Forget my guesses", () => memory.forget())];
+  const dials = controls(lab, parameters, start, source, extras, { change, toggle });
+  const shown = display(lab);
+  const { chart, words, verdict, progress, fault, fold, announced } = shown.elements;
+  const asked = open ? [] : [ask(prediction, commit)];
+  const title = make("p", { className: "alignbook-question" }, lab.question);
+  root.replaceChildren(title, ...asked, dials.main, chart, words, verdict, progress, fault, dials.rest, fold, announced);
+  root.classList.add("alignbook-lab");
+  root.dataset.lmSuppressShortcuts = "true"; // JupyterLab leaves keys to the lab
+  root.onkeydown = (event) => { // other hosts learn of no key at all
+    if (!event.ctrlKey && !event.metaKey) {
+      event.stopPropagation();
+    }
+  };
+  shown.start();
+  source.watch((news) => {
+    if (Object.entries(news).some(([name, value]) => !same(settings[name], value))) {
+      change(news);
+    }
+  });
+  memory.changed(() => remount(source));
+  sync();
+  state("asking");
+  begin();
+  return Object.assign(handle, { stop, remount, settings: () => settings });
+
+  function sync() {
+    dials.sync(settings, open);
+    fold.hidden = !open;
+  }
+
+  function state(name) {
+    root.dataset.state = name;
+    dials.nameRunner(name === "running" ? "Pause" : "Run");
+  }
+
+  function change(news) {
+    last = settled ?? last;
+    touched = true;
+    Object.assign(settings, news);
+    sync();
+    begin();
+  }
+
+  function commit(said) {
+    open = true;
+    if (said !== null) {
+      memory.keep(said);
+      remount(source);
+      return;
+    }
+    root.querySelector(".alignbook-ask").remove();
+    sync();
+    begin();
+  }
+
+  function toggle() {
+    if (pause.isClosed()) {
+      pause.open();
+      state("running");
+    } else if (running) {
+      pause.close();
+      state("paused");
+    } else {
+      begin(true);
+    }
+  }
+
+  function begin(anew = false) {
+    if (!open) {
+      return;
+    }
+    const mine = (run += 1);
+    root.dataset.run = mine;
+    settled = null;
+    rest();
+    timers = source.live ? [setTimeout(() => { progress.hidden = false; }, LONG)] : [];
+    running = true;
+    pause.open();
+    shown.start();
+    state("running");
+    source.run({ settings: { ...settings }, anew }, (next) => onFrame(next, mine)).catch((error) => {
+      if (mine === run) {
+        fail(error.message, error.stack);
+      }
+    });
+  }
+
+  async function onFrame(next, mine) {
+    await visible();
+    await pause.pass();
+    if (mine !== run) {
+      return;
+    }
+    if (next.error) {
+      fail(next.error, next.traceback);
+      return;
+    }
+    const isNew = root.dataset.painted !== String(mine) || !same(next.table, frame.table);
+    frame = next;
+    shown.advance(next.table.step?.at(-1), settings.steps);
+    if (next.done || (isNew && !still())) {
+      const ghost = same(last, next.table) ? null : last;
+      await shown.draw(next, () => [...rows(ghost, "last"), ...rows(next.table, ""), ...guessRows(prediction, guess)]);
+      root.dataset.painted = mine; // whose frame is on the screen
+    }
+    if (next.done && mine === run) {
+      finish();
+    }
+  }
+
+  function finish() {
+    rest();
+    if (frame.answer !== undefined) {
+      shown.judge(verdictWords(prediction, guess, frame.answer, frame.why));
+    }
+    state("done");
+    timers.push(setTimeout(settle, SETTLED_AFTER));
+  }
+
+  function settle() {
+    settled = frame.table;
+    shown.settle(settled);
+    if (touched) {
+      memory.write(settings);
+    }
+    state("settled");
+  }
+
+  function fail(message, trace) {
+    rest();
+    shown.fail(message, trace);
+    state("failed");
+  }
+
+  function rest() {
+    timers.forEach(clearTimeout);
+    timers = [];
+    progress.hidden = true;
+    running = false;
+  }
+
+  function stop() {
+    run += 1;
+    rest();
+    pause.open();
+    shown.stop();
+    source.stop();
+  }
+
+  function remount(newSource) {
+    stop();
+    mount(root, lab, newSource, memory, handle);
+  }
+}
+
+// Mounts once the drawing code is here; says what to do where it is not.
+function whenDrawable(root, go) {
+  const ready = () => window.vegaEmbed && window.alignbookCharts?.fitted;
+  if (ready()) {
+    go();
+    return () => {};
+  }
+  root.textContent = "Run the chapter's first cell: it brings the drawing code (figures.enable()).";
+  const timer = setInterval(() => {
+    if (ready()) {
+      clearInterval(timer);
+      go();
+    }
+  }, 250);
+  return () => clearInterval(timer);
+}

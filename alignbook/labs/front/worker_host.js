@@ -1,0 +1,96 @@
+// Python in the page: one worker for all its labs, booted when the reader first asks for it. Whatever goes wrong, the
+// labs stand on their records as before, with one sentence that says what to do.
+
+const NEEDS_SERVER = "A page opened as a file cannot start Python. In the book's folder run python -m http.server, "
+  + "then open http://localhost:8000.";
+const NO_WORKER = "Python did not start in this page. Try again with a network and a current browser, "
+  + "or open the chapter in a notebook.";
+
+// `addresses` says where the worker, its runtime and its packages are. A watcher has news({ state, words, loaded, total }).
+function workerHost(addresses) {
+  const watchers = new Set();
+  const sources = new Map();
+  let worker = null;
+  let current = { state: "absent" };
+
+  function tell(news) {
+    current = news;
+    watchers.forEach((watcher) => watcher(news));
+  }
+
+  function end(words) {
+    worker?.terminate();
+    worker = null;
+    sources.clear();
+    tell({ state: "absent", words });
+  }
+
+  function hear({ kind, ...message }) {
+    if (kind === "progress") {
+      tell({ state: "loading", ...message });
+    } else if (kind === "ready") {
+      tell({ state: "ready" });
+    } else if (kind === "failed") {
+      end(`${NO_WORKER} (${message.message})`);
+    } else {
+      sources.get(message.view)?.(message);
+    }
+  }
+
+  return {
+    news: () => current,
+    watch(watcher) { watchers.add(watcher); },
+    stop: () => end(),
+    start() {
+      if (location.protocol === "file:") {
+        end(NEEDS_SERVER);
+        return;
+      }
+      try {
+        worker = new Worker(addresses.worker, { type: "module" });
+      } catch {
+        end(NO_WORKER);
+        return;
+      }
+      worker.onmessage = ({ data }) => hear(data);
+      worker.onerror = (event) => {
+        event.preventDefault();
+        end(NO_WORKER);
+      };
+      tell({ state: "loading", loaded: 0, total: null });
+      worker.postMessage({ kind: "boot", ...addresses });
+    },
+    source(lab) {
+      const source = pulledSource([SEED], ({ settings, ...message }) => {
+        const { seed, ...rest } = settings ?? {};
+        sources.set(message.view, source.receive);
+        worker?.postMessage({ ...message, lab: lab.name, settings: rest, seed, engine: "numpy" });
+      });
+      return source;
+    },
+  };
+}
+
+// The button that a recorded lab offers, with what is to be said about it.
+function liveOffer(host, lab) {
+  const press = button("", () => (host.news().state === "absent" ? host.start() : host.stop()));
+  const words = make("small", { role: "status" });
+  const bar = make("progress", { "aria-label": "Loading Python" });
+  const megabytes = (bytes) => (bytes / 1e6).toFixed(1);
+  const show = ({ state, words: said, loaded, total }) => {
+    press.textContent = { absent: "Run live", loading: "Cancel", ready: "Stop live" }[state];
+    bar.hidden = state !== "loading";
+    if (total) {
+      Object.assign(bar, { max: total, value: loaded });
+    }
+    const idle = "Python in this page, about 10 MB to load: sliders move continuously and the model retrains here.";
+    const far = total ? `Loading Python: ${megabytes(loaded)} of ${megabytes(total)} MB.` : "Loading Python.";
+    words.textContent = { absent: said ?? idle, loading: far, ready: "Python runs in this page." }[state];
+  };
+  host.watch(show);
+  show(host.news());
+  if (!lab.inPage) {
+    return make("small", {}, "This lab's model needs torch: open the chapter in a notebook to retrain it.");
+  }
+  return make("div", { className: "alignbook-offer" }, press, words, bar);
+}
