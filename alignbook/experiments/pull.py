@@ -1,9 +1,8 @@
 """Runs that advance only when they are asked to: what answers a lab's requests, in a kernel and in a page's worker.
 
 The browser asks once it has painted the last frame; a run then goes on for a moment and replies. So nothing runs
-on its own: no thread, no task, nothing to cancel, and a moved slider simply starts another run. A run trains for
-as long as it had to wait for the request, within bounds: the moments are short where the browser is near, and
-half of the time goes into training where it is far.
+on its own: no thread, no task, nothing to cancel, and a moved slider simply starts another run. The first moment
+is short, for the reader waits for it; the later ones are longer, or half of the time would go into messages.
 """
 
 import math
@@ -15,7 +14,7 @@ from typing import Any
 from alignbook.experiments.declare import Experiment, Prediction, Settings, Table, starts
 
 DIGITS = 6
-SHORTEST, LONGEST = 0.025, 0.06  # seconds of a moment
+FIRST, LATER = 0.025, 0.06  # seconds of a moment
 MOST_VIEWS = 4  # a browser's tab that went away never said so: its run gives way to younger ones
 
 
@@ -27,12 +26,10 @@ class Run:
         self.wish = wish
         self.frames: Iterator[Table] | None = frames
         self.table: Table = {}
-        self._left = math.inf  # when the last moment ended: the first one is short
 
     def advance(self) -> None:
         """Go on for a moment, at least by one frame; forget the generator at its end."""
-        began = time.perf_counter()
-        until = began + min(LONGEST, max(SHORTEST, began - self._left))
+        until = time.perf_counter() + (LATER if self.table else FIRST)
         while self.frames is not None:
             table = next(self.frames, None)
             if table is None:
@@ -41,7 +38,6 @@ class Run:
                 self.table = table
             if time.perf_counter() >= until:
                 break
-        self._left = time.perf_counter()
 
 
 class Runs(dict[str, Run]):

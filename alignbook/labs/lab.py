@@ -11,7 +11,7 @@ from typing import Any
 
 import altair as alt
 
-from alignbook.experiments.declare import Choice, Experiment, Number, Parameter, Prediction, Vector
+from alignbook.experiments.declare import Choice, Experiment, File, Number, Parameter, Prediction, Vector
 
 NOW, LAST, GUESS = (f"datum.ghost === {name!r}" for name in ("", "last", "guess"))
 """Filters that keep the rows of the present setting, of the one before, of the reader's guess."""
@@ -75,6 +75,8 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
     }
     if isinstance(parameter, Choice):
         return {"kind": "choice", "options": parameter.options, **common}
+    if isinstance(parameter, File):  # the samples' names; their texts stay where the lab runs
+        return {"kind": "file", "options": list(parameter.presets), **common}
     limits = {"low": parameter.low, "high": parameter.high}
     if isinstance(parameter, Vector):
         presets = {"options": list(parameter.presets), "presets": dict(parameter.presets)}

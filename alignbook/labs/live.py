@@ -10,7 +10,7 @@ import anywidget
 import traitlets
 
 from alignbook import arrays
-from alignbook.experiments.declare import Choice, Number, Parameter
+from alignbook.experiments.declare import Choice, File, Number, Parameter
 from alignbook.experiments.pull import Runs, failure, frame_of
 from alignbook.labs.front_end import STYLE, notebook_module
 from alignbook.labs.lab import Lab, declaration
@@ -82,6 +82,8 @@ def _trait(parameter: Parameter) -> traitlets.TraitType[Any, Any]:
         return kind(parameter.start, min=parameter.low, max=parameter.high).tag(**tags)
     if isinstance(parameter, Choice):
         return traitlets.Enum(parameter.options, parameter.start).tag(**tags)
+    if isinstance(parameter, File):
+        return traitlets.Unicode(parameter.start).tag(**tags)
     size = len(parameter.entries)
     entries = traitlets.List(traitlets.Float(min=parameter.low, max=parameter.high), minlen=size, maxlen=size)
     named = traitlets.Enum(tuple(parameter.presets))

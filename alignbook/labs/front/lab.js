@@ -92,10 +92,8 @@ function display(lab) {
   return {
     elements: { chart, words, verdict, progress, fault, fold, announced },
     stop: drawing.stop,
-    start() {
-      fault.hidden = true;
-      return drawing.show();
-    },
+    open: () => drawing.show(),
+    start() { fault.hidden = true; },
     advance(step, steps) {
       if (step !== undefined && steps) {
         Object.assign(progress, { max: steps, value: step });
@@ -154,7 +152,7 @@ function mount(root, lab, source, memory, handle = {}) {
       event.stopPropagation();
     }
   };
-  shown.start();
+  shown.open();
   source.watch((news) => {
     if (Object.entries(news).some(([name, value]) => !same(settings[name], value))) {
       change(news);

@@ -26,29 +26,36 @@ self.onmessage = async ({ data: { kind, ...message } }) => {
       }
     }
   } catch (error) {
+    await new Promise((resolve) => { setTimeout(resolve, 50); }); // word of a policy comes after its error
     postMessage({ kind: "failed", message: forbidden ?? `${error.message ?? error}`.trim().split("\n").at(-1) });
   }
 };
 
-async function boot({ runtime, code, integrity, bytes }) {
-  const indexURL = new URL(runtime, import.meta.url).href;
+function boot({ runtime, code, integrity, bytes }) {
+  const [indexURL, archive] = [runtime, code].map((address) => new URL(address, import.meta.url).href);
   return new Promise((resolve, reject) => {
     watch(bytes, reject); // Pyodide itself waits forever for a file that does not come
-    load(indexURL, new URL(code, import.meta.url), integrity).then(resolve, reject);
+    Promise.all([loadPython(indexURL), fetch(archive, { integrity }).then((response) => response.arrayBuffer())])
+      .then(([python, content]) => {
+        python.unpackArchive(content, "zip");
+        return python.pyimport("alignbook.experiments.in_the_page").answer;
+      })
+      .then(resolve, reject);
   });
 }
 
-async function load(indexURL, code, integrity) {
-  const archive = fetch(code, { integrity }).then((response) => response.arrayBuffer());
+async function loadPython(indexURL) {
   const { loadPyodide } = await import(`${indexURL}pyodide.mjs`);
-  const python = await loadPyodide({ indexURL, packages: ["numpy"] });
-  python.unpackArchive(await archive, "zip");
-  return python.pyimport("alignbook.experiments.in_the_page").answer;
+  return loadPyodide({ indexURL, packages: ["numpy"] });
 }
 
-// Counts what arrives, and tells of a file that does not or that is no code.
+// Counts what arrives, and tells of all that fails while Pyodide starts.
 function watch(total, fail) {
   const { fetch: real, WebAssembly: { instantiateStreaming } } = self;
+  self.addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    fail(event.reason);
+  });
   let loaded = 0;
   let told = 0;
   async function count(reader) {
@@ -68,7 +75,7 @@ function watch(total, fail) {
       fail(error);
       throw error;
     }
-    count(response.clone().body.getReader()).catch(fail);
+    count(response.clone().body.getReader());
     return response;
   };
   WebAssembly.instantiateStreaming = (...parts) => instantiateStreaming(...parts).catch((error) => {
