@@ -15,7 +15,7 @@ import shutil
 from typing import Any, NamedTuple, TypeAlias
 
 import array_api_compat
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 Array: TypeAlias = Any  # an array of any engine; jaxtyping adds the shape
 Scalar: TypeAlias = float | Array  # a number, or an array that broadcasts against the batch shape
@@ -150,6 +150,21 @@ def log1mexp(x: Array) -> Array:
 def masked(x: Array, keep: Array) -> Array:
     """Return x where `keep` holds and 0 elsewhere; what is left out passes no nan into values or gradients."""
     return namespace(x).where(keep, x, 0.0)
+
+
+def draw(log_weights: Values, uniforms: Float[Array, "*#batch"]) -> Int[Array, "*_batch"]:
+    r"""Return the answer that a uniform draw from [0, 1) picks: the first whose cumulative share exceeds it.
+
+    The weights $e^{x_y}$ need not sum to one; an answer of weight 0 is never picked. One draw for each law:
+    `log_weights[..., None, :]` serves many.
+
+    >>> draw(as_arrays([0.0, 0.0, -math.inf])[1][None, :], as_arrays([0.1, 0.5, 0.999])[1]).tolist()
+    [0, 1, 1]
+    """
+    xp = namespace(log_weights)
+    up_to = xp.cumulative_sum(xp.exp(log_weights - xp.max(log_weights, axis=-1, keepdims=True)), axis=-1)
+    passed = up_to / up_to[..., -1:] <= uniforms[..., None]
+    return xp.sum(xp.astype(passed, xp.int64), axis=-1)
 
 
 class TieRanges(NamedTuple):

@@ -103,6 +103,26 @@ def test_the_mean_of_an_exponential_is_minus_infinity_where_all_is_forbidden():
     assert float(arrays.logsumexp(np.array([-math.inf, -math.inf]))) == -math.inf
 
 
+# Draws
+
+
+@given(laws(6), st.floats(0, 1, exclude_max=True))
+def test_a_uniform_draw_picks_the_first_answer_whose_share_exceeds_it(law, uniform):
+    picked = int(arrays.draw(law, np.array(uniform)))
+    up_to = [mp.fsum(exact.masses(law)[: k + 1]) for k in range(6)]
+    rounding = 1e-15
+    assert law[picked] > -math.inf
+    assert uniform < up_to[picked] + rounding
+    assert picked == 0 or uniform >= up_to[picked - 1] - rounding
+
+
+def test_one_law_serves_many_draws_and_each_draw_may_have_a_law():
+    log_weights = np.array([[-math.inf, 5.0, 5.0, -math.inf], [0.0, -math.inf, -math.inf, -math.inf]])  # unnormalized
+    uniforms = np.array([[0.0, 0.49, 0.5, 1 - 2.0**-53], [0.0, 0.3, 0.6, 0.9]])
+    assert arrays.draw(log_weights[:, None, :], uniforms).tolist() == [[1, 1, 2, 2], [0, 0, 0, 0]]
+    assert arrays.draw(log_weights, uniforms[:, 2]).tolist() == [2, 0]
+
+
 # Ties
 
 

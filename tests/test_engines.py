@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import torch
 
-from alignbook import arrays, information, losses, policies, policy_gradient, tilting
+from alignbook import arrays, information, losses, policies, policy_gradient, preferences, tilting
 
-MODULES = (arrays, information, tilting, losses, policies, policy_gradient)
+MODULES = (arrays, information, tilting, preferences, losses, policies, policy_gradient)
 NOT_NUMERIC = {"namespace", "engines", "to_engine", "as_arrays", "per_law", "is_floating"}  # tests/test_arrays.py
 NOT_NUMERIC |= {"letter_counts"}  # takes no array: tests/test_policies.py
 
@@ -54,6 +54,24 @@ def features(x):
     return arrays.namespace(x.reward).asarray(given, dtype=x.reward.dtype, device=array_api_compat.device(x.reward))
 
 
+def wins(x):
+    """A table of wins with every answer met, and more wins for higher rewards."""
+    xp = arrays.namespace(x.reward)
+    own = xp.eye(ANSWERS, dtype=x.reward.dtype, device=array_api_compat.device(x.reward))
+    return (4 + x.reward[..., :, None] - x.reward[..., None, :]) * (1 - own)
+
+
+def fit(x):
+    """A fit's parts, of tables one row."""
+    found = preferences.fit_bradley_terry(wins(x), prior_variance=x.beta)
+    return found.reward, found.covariance[..., 0, :], found.standard_error[..., 0, :], found.log_likelihood
+
+
+def comparisons(x):
+    pairs = preferences.sample_pairs(x.q, ANSWERS, seed=1)
+    return preferences.sample_preferences(x.reward, pairs, label_noise=x.order / 10, seed=1)
+
+
 CALLS = {
     "logsumexp": lambda x: arrays.logsumexp(x.p_logits),
     "log_mean_exp": lambda x: arrays.log_mean_exp(x.p, x.reward),
@@ -61,6 +79,7 @@ CALLS = {
     "log_sigmoid": lambda x: arrays.log_sigmoid(30 * x.reward),
     "log1mexp": lambda x: arrays.log1mexp(-x.beta),
     "masked": lambda x: arrays.masked(x.reward, x.p > -math.inf),
+    "draw": lambda x: arrays.draw(x.p, x.order / 4),
     "tie_ranges": lambda x: arrays.tie_ranges(x.reward),
     "entropy": lambda x: information.entropy(x.p),
     "cross_entropy": lambda x: information.cross_entropy(x.p, x.q),
@@ -80,6 +99,12 @@ CALLS = {
     "objective": lambda x: tilting.objective(x.p, x.q, x.reward, x.beta),
     "near_optimality_gap": lambda x: tilting.near_optimality_gap(x.p, x.q, x.reward, x.beta),
     "tilt_to_kl": lambda x: tilting.tilt_to_kl(x.q, x.reward, x.order / 10),
+    "bradley_terry": lambda x: preferences.bradley_terry(x.reward, x.reward**2 / 10),
+    "sample_pairs by noise": lambda x: preferences.sample_pairs(x.q, ANSWERS),
+    "sample_preferences by noise": comparisons,
+    "win_counts by noise": lambda x: preferences.win_counts(comparisons(x), ANSWERS)[..., 0, :],
+    "has_finite_fit": lambda x: preferences.has_finite_fit(wins(x) - 3),
+    "fit_bradley_terry": fit,
     "implicit_reward": lambda x: losses.implicit_reward(x.reward, x.reward**2 / 10, x.beta[..., None]),
     "reward_margin": lambda x: losses.reward_margin(x.reward, x.reward**2 / 10, 1.0, -x.reward, x.beta[..., None]),
     "dpo_loss": lambda x: losses.dpo_loss(30 * x.reward - 40),
@@ -102,7 +127,16 @@ CALLS = {
     "gradient_ascent": lambda x: snapshot(x, 0.0),
     "gradient_ascent with noise": lambda x: snapshot(x, 0.5),
 }
-NOT_DIFFERENTIABLE = {"tie_ranges", "tilt_to_kl"}  # places in an order; a root finder
+NOT_DIFFERENTIABLE = {  # places in an order, indices of answers and their counts, root finders
+    "draw",
+    "tie_ranges",
+    "tilt_to_kl",
+    "sample_pairs by noise",
+    "sample_preferences by noise",
+    "win_counts by noise",
+    "has_finite_fit",
+    "fit_bradley_terry",
+}
 # of the reward only the order counts, or on which side of one it lies: a step function
 BY_ORDER = {"win_rate", "condition_on_best", "max_kl", "hinge_slope"}
 ANSWERS, BATCH = 5, (4, 3)
