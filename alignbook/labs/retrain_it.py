@@ -7,6 +7,7 @@ import altair as alt
 from alignbook import figures
 from alignbook.experiments.retrain_it import ANSWERS, EXPERIMENT
 from alignbook.labs.lab import LAST, NOW, Lab
+from alignbook.labs.shared import said
 
 OBJECTIVES = ["objective", "optimum"]
 
@@ -14,6 +15,7 @@ OBJECTIVES = ["objective", "optimum"]
 def chart(data: alt.NamedData) -> alt.HConcatChart:
     """Return the chart of the dataset `data`."""
     law = _bands(data, list(ANSWERS), "probability", [0.0, 1.0])
+    law.layer.append(said(data, ANSWERS))
     return alt.hconcat(law, _bands(data, OBJECTIVES, "objective J", [-0.5, 1.0]))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import altair as alt
 
 from alignbook import figures
-from alignbook.labs.lab import LAST, NOW
+from alignbook.labs.lab import GUESS, LAST, NOW
 
 
 def moving_point(base: Any) -> list[Any]:
@@ -43,3 +43,17 @@ def bars(data: alt.NamedData, answers: Sequence[str], laws: tuple[str, str]) -> 
         ),
         before.mark_tick(color=figures.INK, thickness=2, opacity=0.6),
     ).properties(height=200)
+
+
+def said(data: alt.NamedData, options: Sequence[str]) -> Any:
+    """Return the layer that names the option the reader chose, in the option's color, in the upper right corner."""
+    colors = alt.Scale(domain=list(options), range=list(figures.PALETTE[: len(options)]))
+    return (
+        alt.Chart(data)
+        .transform_filter(GUESS)
+        .transform_calculate(words="'you said ' + datum.guess")
+        .mark_text(align="right", baseline="top", fontSize=13)
+        .encode(
+            x=alt.value("width"), y=alt.value(0), text="words:N", color=alt.Color("guess:N", scale=colors, legend=None)
+        )
+    )

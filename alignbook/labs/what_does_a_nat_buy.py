@@ -1,10 +1,12 @@
 """The picture of "What does a nat buy?": both laws as bars, and the point on the frontier."""
 
+from typing import Any
+
 import altair as alt
 
 from alignbook import figures
 from alignbook.experiments.what_does_a_nat_buy import ANSWERS, BUDGETS, EXPERIMENT
-from alignbook.labs.lab import LAST, NOW, Lab
+from alignbook.labs.lab import GUESS, LAST, NOW, Lab
 from alignbook.labs.shared import bars, moving_point
 
 
@@ -21,8 +23,21 @@ def chart(data: alt.NamedData) -> alt.HConcatChart:
         frontier.transform_filter(LAST).mark_line(color=figures.INK, opacity=0.3, strokeDash=[4, 4]),
         frontier.transform_filter(NOW).mark_line(color=figures.INK),
         *moving_point(base),
+        _guessed(base),
     ).properties(height=200)
     return alt.hconcat(bars(data, ANSWERS, ("reference", "tilt")), right)
+
+
+def _guessed(base: Any) -> Any:
+    """Return the layer that stands where the frontier would be at 0.4 nat if the reader's guess were right."""
+    at_first = "datum.part === 'frontier' && datum.ghost === '' && abs(datum.kl - 0.1) < 1e-9 ? datum.share : 0"
+    return (
+        base.transform_calculate(here=at_first)
+        .transform_joinaggregate(first="max(here)")
+        .transform_filter(GUESS)
+        .transform_calculate(kl="0.4", share="min(1, datum.guess * datum.first)")
+        .mark_point(shape="diamond", size=140, filled=False, strokeWidth=2.5, color=figures.INK)
+    )
 
 
 LAB = Lab(
