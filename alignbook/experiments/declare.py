@@ -63,7 +63,24 @@ class Vector:
     recorded: bool = True
 
 
-Parameter: TypeAlias = Number | Choice | Vector
+@dataclass(frozen=True)
+class File:
+    """A text file of the reader's own, read where the lab runs and sent nowhere; `presets` are named samples.
+
+    A page offers the samples as a choice, and all of them are recorded if `recorded`; a live lab adds a file input.
+    In settings it is the name of a sample or the text itself, which a line break or a brace tells apart: see `text_of`.
+    """
+
+    name: str
+    label: str
+    presets: Mapping[str, str]
+    start: str
+    recorded: bool = True
+
+
+LONGEST_TEXT = 5_000_000  # characters of a file
+
+Parameter: TypeAlias = Number | Choice | Vector | File
 
 
 @dataclass(frozen=True)
@@ -111,8 +128,23 @@ def entries_of(vector: Vector, value: str | Sequence[float]) -> list[float]:
     return list(vector.presets[value]) if isinstance(value, str) else list(value)
 
 
+def text_of(file: File, value: str) -> str:
+    """Return the text that a file's setting stands for: a sample's, or the text itself.
+
+    Raises ValueError if it is neither, or too long.
+    """
+    if value in file.presets:
+        return file.presets[value]
+    if not any(mark in value for mark in "\r\n{"):
+        samples = ", ".join(file.presets)
+        raise ValueError(f"`{file.name}` must be a text of several lines or one of {samples}, got {value[:40]!r}.")
+    if len(value) > LONGEST_TEXT:
+        raise ValueError(f"`{file.name}` must have at most {LONGEST_TEXT} characters, got {len(value)}.")
+    return value
+
+
 def checked(experiment: Experiment, settings: Any) -> dict[str, Any]:
-    """Return settings that came from outside, held against the declaration: numbers and names, nothing else.
+    """Return settings that came from outside, held against the declaration: numbers, names and texts of files.
 
     Raises ValueError if a parameter is missing, unknown or has a value that its declaration does not allow.
     """
@@ -134,6 +166,11 @@ def checked_value(parameter: Parameter, value: Any) -> Any:
         if whole and number != int(number):
             raise ValueError(f"`{parameter.name}` must be a whole number, got {value}.")
         return int(number) if whole else number
+    if isinstance(parameter, File):
+        if not isinstance(value, str):
+            raise ValueError(f"`{parameter.name}` must be a text, got {value!r}.")
+        text_of(parameter, value)
+        return value
     options = parameter.options if isinstance(parameter, Choice) else tuple(parameter.presets)
     if isinstance(value, str) and value in options:
         return value
