@@ -12,6 +12,7 @@ import torch
 from hypothesis import settings
 
 from alignbook.arrays import ENGINES
+from tools import runtime
 
 settings.register_profile("alignbook", deadline=None, derandomize=True, database=None)
 settings.load_profile("alignbook")
@@ -40,6 +41,17 @@ def built_book():
     build = subprocess.run(["make", "--silent", "book"], cwd=root, capture_output=True, text=True)
     assert build.returncode == 0, build.stdout + build.stderr
     return root / "_build/html"
+
+
+@pytest.fixture(scope="session")
+def pyodide_folder(request):
+    """The folder of Pyodide's files; where they are gone, one line says so and what needs them is not run."""
+    try:
+        return runtime.find()
+    except runtime.UnavailableError as gone:
+        with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+            print(f"\nNOT RUN, what needs Python in a page: {gone}")
+        pytest.skip(str(gone))
 
 
 def pytest_collection_modifyitems(items):

@@ -4,12 +4,12 @@ import os
 
 from sphinx.application import Sphinx
 
-from . import assets, cache, docstrings, downloads, labs, markup, numbering
+from . import assets, cache, docstrings, downloads, labs, markup, numbering, runtime
 
 
 def setup(app: Sphinx) -> dict[str, object]:
     """Connect each part to the build."""
     os.environ["ALIGNBOOK_RECORD"] = "1"  # kernels inherit it: charts and labs then emit what a page needs
-    for part in (assets, cache, docstrings, downloads, labs, markup, numbering):
+    for part in (assets, cache, docstrings, downloads, labs, markup, numbering, runtime):
         part.setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
