@@ -22,7 +22,6 @@ def bars(data: alt.NamedData, answers: Sequence[str], laws: tuple[str, str]) -> 
     """Return two laws as bars, the first nearly hollow; a tick marks where the second stood before."""
     colors = alt.Scale(domain=list(answers), range=list(figures.PALETTE[: len(answers)]))
     fills = alt.Scale(domain=list(laws), range=[figures.HOLLOW, 1.0])
-    legend = alt.Legend(symbolStrokeColor=figures.INK, symbolFillColor=figures.INK)
     wrapped = alt.Axis(labelAngle=0, labelExpr="length(datum.label) > 8 ? split(datum.label, ' ') : datum.label")
     base = (
         alt.Chart(data)
@@ -33,14 +32,11 @@ def bars(data: alt.NamedData, answers: Sequence[str], laws: tuple[str, str]) -> 
             y=alt.Y("probability:Q", title="probability", scale=alt.Scale(domain=[0, 1])),
         )
     )
-    now = base.transform_filter(NOW).mark_bar(strokeWidth=1.5)
+    now = base.transform_filter(NOW).encode(color=alt.Color("answer:N", scale=colors, legend=None))
     before = base.transform_filter(LAST).transform_filter(f"datum.law === '{laws[1]}'")
     return alt.layer(
-        now.encode(
-            fill=alt.Fill("answer:N", scale=colors, legend=None),
-            stroke=alt.Stroke("answer:N", scale=colors, legend=None),
-            fillOpacity=alt.FillOpacity("law:N", sort=list(laws), scale=fills, legend=legend),
-        ),
+        now.mark_bar().encode(opacity=alt.Opacity("law:N", sort=list(laws), scale=fills, legend=alt.Legend())),
+        now.mark_bar(filled=False, strokeWidth=1.5),
         before.mark_tick(color=figures.INK, thickness=2, opacity=0.6),
     ).properties(height=200)
 
