@@ -1,0 +1,78 @@
+"""The picture of "When does no reward fit?": the best rewards, and each match as people and as the fit call it."""
+
+from typing import Any
+
+import altair as alt
+
+from alignbook import figures
+from alignbook.experiments.running_example import ANSWERS as ALL_ANSWERS
+from alignbook.experiments.when_no_reward_fits import ANSWERS, EXPERIMENT, NAMES, OPTIONS
+from alignbook.labs.lab import GUESS, LAST, NOW, Lab
+
+COLORS = [figures.PALETTE[ALL_ANSWERS.index(answer)] for answer in ANSWERS]  # as everywhere in Part I
+BY_ANSWER = alt.Scale(domain=list(ANSWERS), range=COLORS)
+SOURCES = ["people", "best fit"]
+WRAPPED = alt.Axis(labelAngle=0, labelExpr="split(replace(datum.label, ' over ', '|over|'), '|')")
+
+
+def chart(data: alt.NamedData) -> alt.HConcatChart:
+    """Return the chart of the dataset `data`."""
+    return alt.hconcat(_matches(data), _rewards(data))
+
+
+def _rewards(data: alt.NamedData) -> Any:
+    base = (
+        alt.Chart(data)
+        .transform_filter("datum.part === 'reward'")
+        .encode(
+            x=alt.X("answer:N", title=None, scale=alt.Scale(domain=list(ANSWERS)), axis=alt.Axis(labelAngle=0)),
+            y=alt.Y("reward:Q", title="fitted reward", scale=alt.Scale(domain=[-3, 3])),
+        )
+    )
+    return alt.layer(
+        base.transform_filter(NOW).mark_bar().encode(color=alt.Color("answer:N", scale=BY_ANSWER, legend=None)),
+        base.transform_filter(NOW).mark_tick(color=figures.INK, thickness=2),  # a reward of 0 has no bar
+        base.transform_filter(LAST).mark_tick(color=figures.INK, thickness=2, opacity=0.4),
+    ).properties(height=200)
+
+
+def _matches(data: alt.NamedData) -> Any:
+    chance = alt.Y("chance:Q", title="chance to win", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%"))
+    fills = alt.Scale(domain=SOURCES, range=[figures.HOLLOW, 1.0])
+    base = (
+        alt.Chart(data)
+        .transform_filter("datum.part === 'match'")
+        .encode(
+            x=alt.X("match:N", sort=list(NAMES), title=None, scale=alt.Scale(domain=list(NAMES)), axis=WRAPPED),
+            xOffset=alt.XOffset("source:N", sort=SOURCES, scale=alt.Scale(domain=SOURCES)),
+            y=chance,
+        )
+    )
+    legend = alt.Legend(symbolStrokeColor=figures.INK, symbolFillColor=figures.INK)
+    chances = ", ".join(f"'{option}': {option}" for option in OPTIONS[:3])
+    guess = alt.Chart(data).transform_filter(GUESS).transform_calculate(chance=f"({{{chances}}})[datum.guess]")
+    now = base.transform_filter(NOW)
+    return alt.layer(
+        now.mark_bar(strokeWidth=1.5).encode(
+            fill=alt.Fill("answer:N", scale=BY_ANSWER, legend=None),
+            stroke=alt.Stroke("answer:N", scale=BY_ANSWER, legend=None),
+            fillOpacity=alt.FillOpacity("source:N", sort=SOURCES, scale=fills, legend=legend),
+        ),
+        base.transform_filter(LAST)
+        .transform_filter("datum.source === 'best fit'")
+        .mark_tick(color=figures.INK, thickness=2, opacity=0.6),
+        guess.transform_filter("isValid(datum.chance)")
+        .mark_rule(color=figures.INK, strokeDash=[2, 3])
+        .encode(y=chance),
+    ).properties(height=200)
+
+
+LAB = Lab(
+    EXPERIMENT,
+    chart,
+    tries=(
+        ("Break the ring", {"closing": 0.1, "ring": 0.9, "asked": 1.0}),
+        ("Ask one pair ten times as often", {"closing": 0.9, "ring": 0.9, "asked": 10.0}),
+        ("A faint ring", {"closing": 0.6, "ring": 0.6, "asked": 1.0}),
+    ),
+)
