@@ -14,10 +14,11 @@ from typing import TypeAlias
 from jaxtyping import Float
 
 from alignbook import checks
-from alignbook.arrays import Array, Scalar, as_arrays, log_sigmoid
+from alignbook.arrays import Array, Scalar, as_arrays, log_sigmoid, namespace
 
 PerPair: TypeAlias = float | Float[Array, "*#batch"]  # one value per answer or per pair: every axis is a batch
 Result: TypeAlias = Float[Array, "..."]
+Slope: TypeAlias = float | Float[Array, "..."]
 
 
 def implicit_reward(logps: PerPair, ref_logps: PerPair, beta: Scalar) -> Result:
@@ -111,34 +112,31 @@ def hinge_loss(margin: PerPair) -> Result:
     return xp.where(margin < 1, 1 - margin, 0.0)
 
 
-# The slopes dl/dm. Nothing is checked: training loops repeat these lines.
+# The slopes dl/dm. Nothing is checked or converted: training loops repeat these lines.
 
 
-def dpo_slope(margin: PerPair) -> Result:
+def dpo_slope(margin: PerPair) -> Slope:
     r"""Return $-\sigma(-m)$: a pair pulls with the probability that the policy gives to its other outcome."""
-    xp, margin = as_arrays(margin)
-    return -xp.exp(log_sigmoid(-margin))
+    xp = namespace(margin)
+    return -xp.exp(-xp.logaddexp(xp.zeros_like(margin), margin))
 
 
-def ipo_slope(margin: PerPair, beta: Scalar) -> Result:
+def ipo_slope(margin: PerPair, beta: Scalar) -> Slope:
     r"""Return $\frac{2}{\beta^2} (m - \frac12)$, unchecked."""
-    _, margin, beta = as_arrays(margin, beta)
-    return 2 * (margin - 0.5) / beta / beta
+    return 2 * (margin - 0.5) / beta**2
 
 
-def cdpo_slope(margin: PerPair, label_noise: Scalar) -> Result:
+def cdpo_slope(margin: PerPair, label_noise: Scalar) -> Slope:
     r"""Return $\varepsilon - \sigma(-m)$, unchecked."""
-    _, margin, label_noise = as_arrays(margin, label_noise)
     return dpo_slope(margin) + label_noise
 
 
-def robust_dpo_slope(margin: PerPair, label_noise: Scalar) -> Result:
+def robust_dpo_slope(margin: PerPair, label_noise: Scalar) -> Slope:
     r"""Return $-\sigma(-m) - \frac{\varepsilon}{1 - 2 \varepsilon}$, unchecked; it never reaches 0."""
-    _, margin, label_noise = as_arrays(margin, label_noise)
     return dpo_slope(margin) - label_noise / (1 - 2 * label_noise)
 
 
-def hinge_slope(margin: PerPair) -> Result:
+def hinge_slope(margin: PerPair) -> Slope:
     r"""Return -1 where $m < 1$ and 0 elsewhere, unchecked; at the kink the pull has ended."""
-    xp, margin = as_arrays(margin)
-    return xp.where(margin < 1, -xp.ones_like(margin), 0.0)
+    xp = namespace(margin)
+    return xp.where(margin < 1, -xp.ones_like(margin), xp.zeros_like(margin))

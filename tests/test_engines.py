@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import torch
 
-from alignbook import arrays, information, losses, policies, policy_gradient, preferences, tilting
+from alignbook import arrays, dynamics, information, losses, policies, policy_gradient, preferences, tilting
 
-MODULES = (arrays, information, tilting, preferences, losses, policies, policy_gradient)
+MODULES = (arrays, information, tilting, preferences, losses, policies, policy_gradient, dynamics)
 NOT_NUMERIC = {"namespace", "engines", "to_engine", "as_arrays", "per_law", "is_floating"}  # tests/test_arrays.py
 NOT_NUMERIC |= {"letter_counts"}  # takes no array: tests/test_policies.py
 
@@ -70,6 +70,13 @@ def fit(x):
 def comparisons(x):
     pairs = preferences.sample_pairs(x.q, ANSWERS, seed=1)
     return preferences.sample_preferences(x.reward, pairs, label_noise=x.order / 10, seed=1)
+
+
+def descent(x):
+    """The end of a short training on three of the features, as directions of pairs."""
+    run = dynamics.dpo_descent(features(x)[..., :3, :], x.beta, x.order / 10)
+    shot = next(itertools.islice(run, 4, None))
+    return shot.time, shot.theta[..., 0], shot.theta[..., 1], shot.margin[..., 0]
 
 
 CALLS = {
@@ -126,6 +133,7 @@ CALLS = {
     "objective_gradient": lambda x: policy_gradient.objective_gradient(x.p, x.q, x.reward, x.beta),
     "gradient_ascent": lambda x: snapshot(x, 0.0),
     "gradient_ascent with noise": lambda x: snapshot(x, 0.5),
+    "dpo_descent": descent,
 }
 NOT_DIFFERENTIABLE = {  # places in an order, indices of answers and their counts, root finders
     "draw",
