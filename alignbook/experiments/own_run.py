@@ -17,7 +17,7 @@ from alignbook.experiments.training_log import Columns, read_log
 from alignbook.losses import dpo_loss
 
 SAMPLES = Path(__file__).with_name("own_run_samples")
-PREDICTION, HELD_OUT = "noise-free prediction", "held-out loss"
+PREDICTION, HELD_OUT = "noise-free", "held-out"
 REWARDS = ("chosen", "rejected", "margin")
 SCALES = {"loss scale": (0.0, 0.25, 0.5, 0.75, 1.0), "reward scale": (-1.0, -0.5, 0.0, 0.5, 1.0)}
 MOST_POINTS = 300  # of a curve: a longer log becomes means of its rows
@@ -115,7 +115,7 @@ def describe(table: Table, settings: Settings) -> str:
     """Say what the curves show, from their first row to the mean of the last tenth, and what was predicted."""
     (loss, loss_end), (margin, margin_end) = (_ends(_curve(table, name)) for name in ("loss", "margin"))
     said = (
-        f"Up to step {max(table['step']):.0f} the loss goes from {_short(loss)} to {_short(loss_end)}, "
+        f"In {max(table['step']):.0f} steps the loss goes from {_short(loss)} to {_short(loss_end)}, "
         f"the reward margin from {_short(margin)} to {_short(margin_end)}{_of_accuracy(table)}.",
         _of_rewards(table),
         _of_prediction(table, settings["fitted"]),
@@ -150,7 +150,7 @@ def _of_rewards(table: Table) -> str:
     if margin <= 0:
         return "The margin does not grow: nothing of the preferences has been learned."
     if chosen < -NOTABLE * margin:
-        return f"The chosen reward falls by {_short(-chosen)} while the margin grows: this is likelihood displacement."
+        return f"The chosen reward falls by {_short(-chosen)} while the margin grows: likelihood displacement."
     moves = (f"{'rises' if change > 0 else 'falls'} by {_short(abs(change))}" for change in (chosen, rejected))
     return "The chosen reward {} and the rejected one {}.".format(*moves)
 
@@ -163,11 +163,9 @@ def _of_prediction(table: Table, fitted: float) -> str:
         return f"A loss of {_short(loss[0])} at a margin of {_short(margin[0])} is not DPO's: nothing is predicted."
     predicted, end = _ends(curve)[1], _ends(loss)[1]
     off = _short(abs(end - predicted))
-    ends = "ends there" if off == "0" else f"ends {off} {'above' if end > predicted else 'below'} that"
-    return (
-        f"Without noise, the margins of the first {fitted:.0%} of the rows would lead to a loss of "
-        f"{_short(predicted)}; the run {ends}."
-    )
+    there = "there" if off == "0" else f"{off} {'above' if end > predicted else 'below'}"
+    read = "all rows" if fitted == 1 else f"its first {fitted:.0%}"
+    return f"Judged by {read}, a noise-free run would end at a loss of {_short(predicted)}; this one ends {there}."
 
 
 def _of_held_out(table: Table) -> str:

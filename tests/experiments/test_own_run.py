@@ -105,14 +105,14 @@ def test_the_noisy_sample_ends_above_its_prediction_and_shows_displacement():
     assert (
         f"the loss goes from 0.693 to {last['loss']:.3g}, the reward margin from 0 to {last['margin']:.3g}" in sentence
     )
-    assert f"The chosen reward falls by {-last['chosen']:.3g} while the margin grows: this is likelihood" in sentence
+    assert f"The chosen reward falls by {-last['chosen']:.3g} while the margin grows: likelihood" in sentence
     (frame,) = EXPERIMENT.run(starts(EXPERIMENT), seed=0, engine="numpy")
     predicted = np.mean(curve(frame, own_run.PREDICTION)[-6:])
-    assert f"a loss of {predicted:.3g}; the run ends {last['loss'] - predicted:.3g} above that." in sentence
+    assert f"a loss of {predicted:.3g}; this one ends {last['loss'] - predicted:.3g} above." in sentence
 
 
 def test_the_noise_free_sample_ends_where_predicted():
-    assert "would lead to a loss of 0.129; the run ends there." in said(PAIR)
+    assert "Judged by its first 20%, a noise-free run would end at a loss of 0.129; this one ends there." in said(PAIR)
 
 
 SAID = {
@@ -209,7 +209,7 @@ def test_a_notebook_s_lab_reads_a_text_and_says_what_is_wrong_with_it():
         message = {"kind": "next", "view": "view", "request": count, "changed": changed, "again": False}
         lab._handle_custom_msg(message, [])
     lab.close()
-    assert frames[0]["sentence"].startswith("Up to step 400 the loss goes from 0.693 to ")
+    assert frames[0]["sentence"].startswith("In 400 steps the loss goes from 0.693 to ")
     assert frames[1]["error"].startswith("ValueError: `rewards/chosen` must be a column of the log, got step, loss.")
 
 
@@ -232,6 +232,6 @@ def test_every_log_that_is_read_makes_a_table_and_a_sentence(rows, fitted):
     assert len({len(column) for column in frame.values()}) == 1
     for name in ("step", "time", "progress", "value", "shown"):
         assert all(math.isfinite(value) for value in frame[name])
-    drawn = [curve(frame, name, "shown") for name in ("loss", "held-out loss", *own_run.REWARDS)]
+    drawn = [curve(frame, name, "shown") for name in ("loss", own_run.HELD_OUT, *own_run.REWARDS)]
     assert max(map(abs, itertools.chain(*drawn))) <= 1 + 1e-12
     assert "nan" not in EXPERIMENT.describe(frame, settings)
