@@ -4,7 +4,7 @@
 //
 // in:  {kind: "boot", runtime, code, integrity, bytes} · {kind: "next" | "stop", lab, view, ...}
 // out: {kind: "progress", loaded, total} ... · {kind: "ready"} · {kind: "frame", view, request, ...} · {kind: "failed", message}
-// Addresses are relative to this file. After "failed" the worker is of no more use.
+// Addresses are relative to this file. After "failed" the worker is gone.
 
 const TOLD_EVERY = 250_000; // bytes
 let answer = null;
@@ -28,6 +28,7 @@ self.onmessage = async ({ data: { kind, ...message } }) => {
   } catch (error) {
     await new Promise((resolve) => { setTimeout(resolve, 50); }); // word of a policy comes after its error
     postMessage({ kind: "failed", message: forbidden ?? `${error.message ?? error}`.trim().split("\n").at(-1) });
+    self.close();
   }
 };
 
