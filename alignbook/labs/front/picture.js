@@ -11,10 +11,11 @@ function rows(table, ghost) {
 
 function picture(box, spec) {
   const { fitted, panels } = window.alignbookCharts;
-  const parts = panels({ ...spec, datasets: { table: [] } }).map((one) => {
+  const parts = panels({ ...spec, datasets: { table: [] } }).map((one, i, { length }) => {
     const place = make("div", { className: "alignbook-panel" });
     box.append(place);
-    return { place, spec: one, width: 0, result: null };
+    const phone = spec.usermeta?.phone?.[i] ?? 200 / length; // its height on a phone
+    return { place, spec: one, phone, width: 0, result: null };
   });
   let latest = () => [];
   let busy = null;
@@ -24,7 +25,7 @@ function picture(box, spec) {
     part.result?.finalize();
     const one = fitted(part.spec, width);
     // On a phone the chart, its main slider and the sentence share the screen.
-    const height = Math.min(one.height ?? 260, innerWidth < 600 ? 200 / parts.length : Infinity);
+    const height = Math.min(one.height ?? 260, innerWidth < 600 ? part.phone : Infinity);
     one.config.legend.columns = Math.max(1, Math.floor(width / 115)); // names of answers are short
     const options = { mode: "vega-lite", renderer: "svg", actions: false };
     part.result = await window.vegaEmbed(part.place, one.width ? { ...one, height } : one, options);
