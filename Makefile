@@ -35,7 +35,7 @@ lab: $(READY)
 	@echo "Opening JupyterLab on work/contents.md. Control-C stops it."
 	@exec $(BIN)/jupyter lab --ServerApp.allow_root=True --LabApp.default_url=/lab/tree/work/contents.md $(LAB_ARGS)
 
-# BOOK: another source folder, as the tests of its strictness use
+# BOOK: another source folder, as the tests of its strictness use · OFFLINE_RUNTIME=1: labs run in the page without the network
 book: BOOK ?= .
 book: $(READY)
 	@echo "Building the book: about a minute the first time, seconds after that."

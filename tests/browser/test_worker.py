@@ -3,10 +3,12 @@
 The site and the host of Pyodide are two servers on this machine; what the page does with the replies is for others.
 """
 
+import re
 import shutil
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 
 import pytest
@@ -15,6 +17,7 @@ from alignbook_pages import runtime as pages
 from alignbook.experiments.declare import starts
 from alignbook.experiments.retrain_it import EXPERIMENT
 
+README = Path(__file__).parents[2] / "README.md"
 POLICY = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval' {host}; worker-src 'self'; connect-src 'self' {host}"
 HEAR = """() => {
   const { worker, ...addresses } = JSON.parse(document.querySelector("#alignbook-runtime").textContent);
@@ -156,3 +159,13 @@ def test_an_archive_that_was_changed_is_not_run(boot):
     heard = boot(spoil=spoil)
     assert heard[-1]["kind"] == "failed"
     assert "alignbook-" in heard[-1]["message"]
+
+
+def test_the_policy_that_the_readme_states_is_enough_for_the_pages(tab, built_book):
+    (stated,) = re.findall(r"Content-Security-Policy: (.*?)```", README.read_text("utf-8"), re.DOTALL)
+    policy = f"default-src 'self'; {' '.join(stated.split())}"
+    with serve(built_book, Content_Security_Policy=policy) as address:
+        tab.goto(f"{address}chapters/02_kl_constrained_optimum.html")
+        tab.locator("figure.alignbook-chart svg").last.wait_for()
+        tab.locator("mjx-container").first.wait_for()
+    assert tab.errors == []
