@@ -6,20 +6,15 @@ Every lab that a chapter shows is found by itself; a small lab of the tests join
 import dataclasses
 import json
 import re
-import sys
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from alignbook import figures
 from alignbook.labs import front_end
 from alignbook.labs.lab import declaration
-from alignbook.labs.record import page as recorded
 from tests import labs_sample as sample
+from tests.browser import bare
 
 ROOT = Path(__file__).parents[2]
 SHOWN = re.compile(r"^from alignbook\.labs\.(\w+) import", re.MULTILINE)
@@ -36,22 +31,8 @@ AXES = """(name) => [...document.querySelectorAll(`[data-lab="${name}"] svg .rol
 
 @pytest.fixture(scope="module")
 def sample_page(tmp_path_factory):
-    """A bare page of the small lab, put together from the parts that the book's pages are made of."""
-    sys.path.insert(0, str(ROOT / "book/_ext"))
-    from alignbook_pages import labs
-
-    sys.path.remove(str(ROOT / "book/_ext"))
-    folder = tmp_path_factory.mktemp("sample")
-    figures.alt.theme.register("alignbook", enable=True)(figures._theme)
-    body = labs.move_records(recorded(sample.LAB), folder, "")
-    for name, text in (("charts.js", figures.drawing_code()), ("lab.js", front_end.page_script())):
-        (folder / name).write_text(text, "utf-8")
-    style = f"<style>:root {{ color-scheme: light dark }} {front_end.STYLE.read_text('utf-8')}</style>"
-    scripts = '<script defer src="charts.js"></script><script defer src="lab.js"></script>'
-    head = f'<head><meta charset="utf-8"><title>Sample</title>{style}{scripts}</head>'
-    html = f'<!doctype html><html lang="en">{head}<body><main><h1>Sample</h1>{body}</main></body></html>'
-    (folder / "sample.html").write_text(html, "utf-8")
-    return folder / "sample.html"
+    """A bare page of the small lab."""
+    return bare.write_page(tmp_path_factory.mktemp("sample"), sample.LAB)
 
 
 @pytest.fixture(params=LABS, ids=[name for _, name in LABS])
@@ -289,21 +270,12 @@ def test_a_lab_has_no_barrier(tab, address, scheme):
     assert serious(tab, address) == {}
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    """A server that keeps its log to itself."""
-
-    def log_message(self, *_):
-        """Say nothing."""
-
-
 def test_a_lab_moves_over_http_too(tab, sample_page):
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(sample_page.parent))) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = (f"http://127.0.0.1:{server.server_port}/sample.html", "labs_sample")
+    with bare.serve(sample_page.parent) as site:
+        address = (f"{site}sample.html", "labs_sample")
         lab = opened(tab, address)
         away(main_sliders(lab).first)
         settled(tab, address)
-        server.shutdown()
     assert lab.locator(".alignbook-sentence").text_content() == "At rate 0.1 the curve reaches 0.2 after 10 steps."
     assert tab.outside == []
 

@@ -129,7 +129,7 @@ function mount(root, lab, source, memory, handle = {}) {
   const settings = { ...start, ...memory.settings() };
   const guess = memory.guess();
   const pause = pauseGate();
-  let open = !prediction || guess !== null;
+  let open = handle.open || !prediction || guess !== null; // whoever said "Show me anyway" is not asked again
   let touched = false;
   let run = 0;
   let running = false;
@@ -158,7 +158,10 @@ function mount(root, lab, source, memory, handle = {}) {
       change(news);
     }
   });
-  memory.changed(() => remount(source));
+  memory.changed(() => {
+    handle.open = false;
+    remount(source);
+  });
   sync();
   state("asking");
   begin();
@@ -183,7 +186,7 @@ function mount(root, lab, source, memory, handle = {}) {
   }
 
   function commit(said) {
-    open = true;
+    handle.open = open = true;
     if (said !== null) {
       memory.keep(said);
       remount(source);

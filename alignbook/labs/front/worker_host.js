@@ -3,8 +3,7 @@
 
 const NEEDS_SERVER = "A page opened as a file cannot start Python. In the book's folder run python -m http.server, "
   + "then open http://localhost:8000.";
-const NO_WORKER = "Python did not start in this page. Try again with a network and a current browser, "
-  + "or open the chapter in a notebook.";
+const REMEDY = "Try again with a network and a current browser, or open the chapter in a notebook.";
 
 // `addresses` says where the worker, its runtime and its packages are. A watcher has news({ state, words, loaded, total }).
 function workerHost(addresses) {
@@ -16,6 +15,11 @@ function workerHost(addresses) {
   function tell(news) {
     current = news;
     watchers.forEach((watcher) => watcher(news));
+  }
+
+  function fail(cause) {
+    const what = current.state === "ready" ? "stopped" : "did not start";
+    end(`Python ${what} in this page${cause ? ` (${cause})` : ""}. ${REMEDY}`);
   }
 
   function end(words) {
@@ -31,13 +35,14 @@ function workerHost(addresses) {
     } else if (kind === "ready") {
       tell({ state: "ready" });
     } else if (kind === "failed") {
-      end(`${NO_WORKER} (${message.message})`);
+      fail(message.message.replace(/\.$/, ""));
     } else {
       sources.get(message.view)?.(message);
     }
   }
 
   return {
+    bytes: addresses.bytes,
     news: () => current,
     watch(watcher) { watchers.add(watcher); },
     stop: () => end(),
@@ -49,13 +54,13 @@ function workerHost(addresses) {
       try {
         worker = new Worker(addresses.worker, { type: "module" });
       } catch {
-        end(NO_WORKER);
+        fail();
         return;
       }
       worker.onmessage = ({ data }) => hear(data);
       worker.onerror = (event) => {
         event.preventDefault();
-        end(NO_WORKER);
+        fail(event.message);
       };
       tell({ state: "loading", loaded: 0, total: null });
       worker.postMessage({ kind: "boot", ...addresses });
@@ -76,14 +81,14 @@ function liveOffer(host, lab) {
   const press = button("", () => (host.news().state === "absent" ? host.start() : host.stop()));
   const words = make("small", { role: "status" });
   const bar = make("progress", { "aria-label": "Loading Python" });
-  const megabytes = (bytes) => (bytes / 1e6).toFixed(1);
+  const megabytes = (bytes) => Math.round(bytes / 1e6);
   const show = ({ state, words: said, loaded, total }) => {
     press.textContent = { absent: "Run live", loading: "Cancel", ready: "Stop live" }[state];
     bar.hidden = state !== "loading";
     if (total) {
       Object.assign(bar, { max: total, value: loaded });
     }
-    const idle = "Python in this page, about 10 MB to load: sliders move continuously and the model retrains here.";
+    const idle = `Python in this page (${megabytes(host.bytes)} MB to load): sliders move freely, models retrain here.`;
     const far = total ? `Loading Python: ${megabytes(loaded)} of ${megabytes(total)} MB.` : "Loading Python.";
     words.textContent = { absent: said ?? idle, loading: far, ready: "Python runs in this page." }[state];
   };
