@@ -14,9 +14,21 @@ import numpy as np
 import pytest
 import torch
 
-from alignbook import arrays, dynamics, information, losses, policies, policy_gradient, preferences, tilting
+from alignbook import (
+    arrays,
+    dynamics,
+    gradient_estimators,
+    information,
+    kl_estimators,
+    losses,
+    policies,
+    policy_gradient,
+    preferences,
+    tilting,
+)
 
-MODULES = (arrays, information, tilting, preferences, losses, policies, policy_gradient, dynamics)
+MODULES = (arrays, information, tilting, preferences, losses, policies, dynamics)
+MODULES += (gradient_estimators, kl_estimators, policy_gradient)
 NOT_NUMERIC = {"namespace", "engines", "to_engine", "as_arrays", "per_law", "is_floating"}  # tests/test_arrays.py
 NOT_NUMERIC |= {"letter_counts"}  # takes no array: tests/test_policies.py
 
@@ -44,6 +56,24 @@ class Inputs(NamedTuple):
 def snapshot(x, noise):
     run = policy_gradient.gradient_ascent(
         x.q, x.reward, x.beta, x.order / 10, start_logits=x.p_logits, noise=noise, seed=3
+    )
+    return next(itertools.islice(run, 4, None))[1:]
+
+
+def group(x):
+    """Five sampled answers, the same for every law, all of them possible."""
+    device = array_api_compat.device(x.reward)
+    return arrays.namespace(x.reward).asarray([0, 3, 0, 4, 3], device=device)
+
+
+def sampled_snapshot(x):
+    def rloo(log_p, samples):
+        penalized = gradient_estimators.penalized_reward(log_p, x.q, x.reward, x.beta)
+        advantages = gradient_estimators.rloo_advantages(gradient_estimators.at_answers(penalized, samples))
+        return gradient_estimators.score_gradient(log_p, samples, advantages)
+
+    run = policy_gradient.stochastic_gradient_ascent(
+        rloo, x.q, x.reward, x.beta, x.order / 10, group_size=4, start_logits=x.p_logits, seed=3
     )
     return next(itertools.islice(run, 4, None))[1:]
 
@@ -130,13 +160,38 @@ CALLS = {
     "log_linear_policy": lambda x: policies.log_linear_policy(x.q, features(x), x.reward / 2),
     "pull_back_to_parameters": lambda x: policies.pull_back_to_parameters(features(x), x.reward),
     "unigram_policy": lambda x: policies.unigram_policy(x.reward[..., :3], 2)[..., :ANSWERS],
+    "sample_answers": lambda x: gradient_estimators.sample_answers(x.p, (ANSWERS,), 3),
+    "inverse_cdf": lambda x: gradient_estimators.inverse_cdf(x.p, np.array([0.0, 0.1, 0.5, 0.8, 0.99])),
+    "at_answers": lambda x: gradient_estimators.at_answers(x.p, group(x)),
+    "penalized_reward": lambda x: gradient_estimators.penalized_reward(x.p, x.q, x.reward, x.beta),
+    "mean_baseline_advantages": lambda x: gradient_estimators.mean_baseline_advantages(x.reward),
+    "rloo_advantages": lambda x: gradient_estimators.rloo_advantages(x.reward),
+    "grpo_advantages": lambda x: gradient_estimators.grpo_advantages(x.reward),
+    "score_gradient": lambda x: gradient_estimators.score_gradient(x.p, group(x), x.reward),
+    "clipped_surrogate": lambda x: gradient_estimators.clipped_surrogate(
+        x.p, x.q, group(x), x.reward - 1.5, x.order / 10
+    ),
+    "clipped_surrogate_gradient": lambda x: gradient_estimators.clipped_surrogate_gradient(
+        x.p, x.q, group(x), x.reward - 1.5, x.order / 10
+    ),
+    "k1": lambda x: kl_estimators.k1(x.reward / 3),
+    "k2": lambda x: kl_estimators.k2(x.reward / 3),
+    "k3": lambda x: kl_estimators.k3(x.reward / 3),
+    "k1_slope": lambda x: kl_estimators.k1_slope(x.reward / 3),
+    "k2_slope": lambda x: kl_estimators.k2_slope(x.reward / 3),
+    "k3_slope": lambda x: kl_estimators.k3_slope(x.reward / 3),
+    "largest_stable_rate": lambda x: policy_gradient.largest_stable_rate(x.q, x.reward, x.beta),
+    "stochastic_gradient_ascent (noise)": lambda x: sampled_snapshot(x),
     "objective_gradient": lambda x: policy_gradient.objective_gradient(x.p, x.q, x.reward, x.beta),
     "gradient_ascent": lambda x: snapshot(x, 0.0),
     "gradient_ascent with noise": lambda x: snapshot(x, 0.5),
     "dpo_descent": descent,
 }
-NOT_DIFFERENTIABLE = {  # places in an order, indices of answers and their counts, root finders
+NOT_DIFFERENTIABLE = {  # places in an order, indices of answers and their counts, root finders, a constant
     "draw",
+    "sample_answers",
+    "inverse_cdf",
+    "k1_slope",
     "tie_ranges",
     "tilt_to_kl",
     "sample_pairs by noise",

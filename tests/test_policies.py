@@ -99,12 +99,9 @@ def log_linear_settings(seed, count=50):
 
 def test_a_log_linear_policy_is_its_formula():
     ref, features, theta = log_linear_settings(0)
-    for found, *row in zip(log_linear_policy(ref, features, theta), ref, features, theta, strict=True):
-        weight = [
-            math.exp(a) * math.exp(math.fsum(x * y for x, y in zip(f, row[2], strict=True)))
-            for a, f in zip(*row[:2], strict=True)
-        ]
-        np.testing.assert_allclose(np.exp(found), np.array(weight) / math.fsum(weight), rtol=1e-13)
+    weights = np.exp(ref) * np.exp(np.einsum("byf,bf->by", features, theta))
+    expected = weights / weights.sum(axis=-1, keepdims=True)
+    np.testing.assert_allclose(np.exp(log_linear_policy(ref, features, theta)), expected, rtol=1e-13)
 
 
 def test_parameters_of_zero_give_the_reference():

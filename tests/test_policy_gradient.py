@@ -1,7 +1,7 @@
-"""Vouches for the gradient of the objective and for the ascent along it.
+"""Vouches for the gradient of the objective and for the ascents along it, exact and from samples.
 
-The second opinion is torch's autograd on the objective written out, and an ascent in six plain lines over it. What
-stops the ascent, what it reaches and how fast belongs to the theorems.
+The second opinion is torch's autograd on the objective written out, an ascent in six plain lines over it, and the
+norm of numpy's covariance. What stops an ascent, what it reaches and how fast belongs to the theorems.
 """
 
 import itertools
@@ -14,8 +14,21 @@ import torch
 from strategies import normalized
 
 from alignbook.arrays import to_engine
+from alignbook.gradient_estimators import (
+    at_answers,
+    grpo_advantages,
+    penalized_reward,
+    rloo_advantages,
+    sample_answers,
+    score_gradient,
+)
 from alignbook.information import expectation, kl_divergence
-from alignbook.policy_gradient import gradient_ascent, objective_gradient
+from alignbook.policy_gradient import (
+    gradient_ascent,
+    largest_stable_rate,
+    objective_gradient,
+    stochastic_gradient_ascent,
+)
 from alignbook.tilting import objective, tilt
 
 COIN = np.log([0.5, 0.5])
@@ -200,11 +213,136 @@ def test_an_answer_the_policy_never_gives_has_no_slope():
     assert objective_gradient(law, COIN, REWARD, 1.0).tolist() == [0.0, 0.0]
 
 
+# The largest stable rate
+
+
+def test_the_largest_stable_rate_by_hand():
+    # the tilt of a coin by rewards log 3 and 0 is (3/4, 1/4), its covariance 3/16 (1, -1; -1, 1) with eigenvalue 3/8
+    assert float(largest_stable_rate(COIN, np.array([math.log(3), 0.0]), 1.0)) == pytest.approx(16 / 3, rel=1e-14)
+
+
+def test_the_largest_stable_rate_is_two_over_the_steepest_curvature():
+    ref, reward = np.random.default_rng(10).standard_normal((2, 60, 5))
+    ref, beta = normalized(ref), np.linspace(0.5, 3, 60)
+    law = np.exp(tilt(ref, reward, beta))
+    steepest = [np.linalg.norm(np.diag(p) - np.outer(p, p), ord=2) for p in law]
+    np.testing.assert_allclose(largest_stable_rate(ref, reward, beta), 2 / (beta * np.array(steepest)), rtol=1e-11)
+
+
+def test_the_largest_stable_rate_of_a_nearly_certain_law_keeps_its_digits():
+    # (1 - w, w) has the eigenvalue 2 w (1 - w), w = sigmoid(-gap)
+    gap = np.array([1.0, 20.0, 35.0, 300.0])
+    found = largest_stable_rate(COIN, np.stack([gap, 0 * gap], axis=-1), 1.0)
+    np.testing.assert_allclose(found, (1 + np.exp(-gap)) ** 2 / np.exp(-gap), rtol=1e-13)
+
+
+def test_nothing_can_overshoot_where_one_answer_is_all_there_is():
+    assert float(largest_stable_rate(np.zeros(1), np.ones(1), 0.5)) == math.inf
+
+
+# The ascent from samples
+
+
+def by_rloo(ref, reward, beta):
+    def method(log_p, samples):
+        values = at_answers(penalized_reward(log_p, ref, reward, beta), samples)
+        return score_gradient(log_p, samples, rloo_advantages(values))
+
+    return method
+
+
+def many(start, runs=64):
+    return np.tile(start, (runs, 1))
+
+
+def test_the_method_sees_each_runs_own_policy_and_answers():
+    seen = []
+
+    def method(log_p, samples):
+        seen.append((log_p, samples))
+        return np.array([[1.0, 0.0]]) * np.arange(3)[:, None]
+
+    start = np.log([[0.5, 0.5], [0.25, 0.75], [0.9, 0.1]])
+    run = stochastic_gradient_ascent(method, COIN, REWARD, 1.0, 0.5, group_size=7, start_logits=start, seed=3)
+    shots = list(itertools.islice(run, 3))
+    random = np.random.default_rng(3)
+    for shot, (log_p, samples) in zip(shots, seen, strict=False):
+        assert log_p.tolist() == shot.log_p.tolist()
+        assert samples.tolist() == sample_answers(log_p, (3, 7), random).tolist()
+    moved = [shot.log_p[:, 0] - shot.log_p[:, 1] for shot in shots]
+    np.testing.assert_allclose(np.diff(moved, axis=0), np.tile(0.5 * np.arange(3), (2, 1)), rtol=0, atol=1e-14)
+
+
+def test_along_the_exact_gradient_both_ascents_are_one():
+    _, ref, reward, _ = settings(11, count=5)
+    exact = gradient_ascent(ref, reward, 0.5, 0.2, record_every=10)
+    sampled = stochastic_gradient_ascent(
+        lambda log_p, _: objective_gradient(log_p, ref, reward, 0.5),
+        ref,
+        reward,
+        0.5,
+        0.2,
+        group_size=1,
+        record_every=10,
+    )
+    for one, other in itertools.islice(zip(exact, sampled, strict=True), 10):
+        for part, same in zip(one, other, strict=True):
+            np.testing.assert_allclose(part, same, rtol=1e-12, atol=1e-13)
+
+
+def test_a_step_by_rloo_is_that_of_the_exact_gradient_on_average():
+    runs, beta = 20_000, 0.5
+    ref, reward = np.log([0.2, 0.4, 0.3, 0.1]), np.array([1.0, 0.0, 0.6, 0.0])
+    run = stochastic_gradient_ascent(
+        by_rloo(ref, reward, beta), ref, reward, beta, 1.0, group_size=4, start_logits=many(ref, runs)
+    )
+    before, after_one = (shot.log_p - shot.log_p.mean(axis=-1, keepdims=True) for shot in itertools.islice(run, 2))
+    steps = after_one - before
+    exact = objective_gradient(ref, ref, reward, beta)
+    error = np.std(steps, axis=0) / math.sqrt(runs)
+    assert np.all(np.abs(np.mean(steps, axis=0) - exact) < 4 * error)
+
+
+def test_rloo_climbs_to_the_tilt_and_loses_its_noise_there():
+    ref, reward = np.log([0.2, 0.4, 0.3, 0.1]), np.array([1.0, 0.0, 0.6, 0.0])
+    run = stochastic_gradient_ascent(
+        by_rloo(ref, reward, 1.0), ref, reward, 1.0, 0.5, group_size=8, start_logits=many(ref), record_every=1000
+    )
+    np.testing.assert_allclose(after(run, 1).log_p, many(tilt(ref, reward, 1.0)), rtol=0, atol=1e-12)
+
+
+def test_every_engine_sees_the_same_answers(engine):
+    _, ref, reward, _ = settings(13, count=3)
+
+    def run(ref, reward):
+        ascent = stochastic_gradient_ascent(by_rloo(ref, reward, 0.5), ref, reward, 0.5, 0.1, group_size=4, seed=5)
+        return after(ascent, 50).log_p
+
+    found = run(to_engine(ref, engine), to_engine(reward, engine))
+    np.testing.assert_allclose(to_engine(found.tolist(), "numpy"), run(ref, reward), rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("advantages", [rloo_advantages, grpo_advantages])
+def test_from_samples_too_an_answer_without_mass_stays_without(advantages):
+    hole = np.array([math.log(0.5), -math.inf, math.log(0.5)])
+    reward = np.array([1.0, 100.0, 0.0])
+
+    def method(log_p, samples):
+        values = at_answers(penalized_reward(log_p, hole, reward, 0.5), samples)
+        return score_gradient(log_p, samples, advantages(values))
+
+    shot = after(stochastic_gradient_ascent(method, hole, reward, 0.5, 0.1, group_size=4, start_logits=many(hole)), 300)
+    assert np.all(shot.log_p[:, 1] == -math.inf)
+    assert np.all(np.isfinite(shot.log_p[:, ::2]))
+    assert np.all(np.isfinite(shot.objective))
+
+
 # Bad input
 
 NAN, INF = math.nan, math.inf
 GRADIENT = {"log_p": COIN, "ref_log_p": COIN, "reward": REWARD, "beta": 1.0}
 ASCENT = {"ref_log_p": COIN, "reward": REWARD, "beta": 1.0, "learning_rate": 0.1}
+SAMPLED = ASCENT | {"method": by_rloo(COIN, REWARD, 1.0), "group_size": 4}
 NOT_ONE = "must hold log-probabilities that sum to one on its last axis, got the sum 2.0."
 REFUSED = [
     (objective_gradient, GRADIENT, {"log_p": np.zeros(2)}, f"`log_p` {NOT_ONE}"),
@@ -219,6 +357,21 @@ REFUSED = [
     ),
     (objective_gradient, GRADIENT, {"beta": 0.0}, "`beta` must be positive, got 0.0."),
     (objective_gradient, GRADIENT, {"beta": NAN}, "`beta` must be positive, got nan."),
+    (
+        objective_gradient,
+        GRADIENT,
+        {"ref_log_p": np.array([0.0, -INF])},
+        "`log_p` must be -inf where the reference has no mass, got a finite value.",
+    ),
+    (largest_stable_rate, {k: GRADIENT[k] for k in ("ref_log_p", "reward", "beta")}, {"beta": 0.0}, "`beta` must be"),
+    (stochastic_gradient_ascent, SAMPLED, {"group_size": 0}, "`group_size` must be positive, got 0.0."),
+    (stochastic_gradient_ascent, SAMPLED, {"learning_rate": -1.0}, "`learning_rate` must be positive, got -1.0."),
+    (
+        stochastic_gradient_ascent,
+        SAMPLED,
+        {"ref_log_p": np.array([0.0, -INF]), "start_logits": np.zeros(2)},
+        "`start_logits` must be -inf where the reference has no mass, got a finite value.",
+    ),
     (gradient_ascent, ASCENT, {"ref_log_p": np.zeros(2)}, f"`ref_log_p` {NOT_ONE}"),
     (
         gradient_ascent,

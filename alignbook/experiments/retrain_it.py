@@ -8,7 +8,7 @@ import numpy as np
 from alignbook.arrays import to_engine
 from alignbook.experiments.declare import Choice, Experiment, Number, Prediction, Settings, Table
 from alignbook.experiments.running_example import ANSWERS, REF_LOG_P, REWARD
-from alignbook.policy_gradient import Snapshot, gradient_ascent
+from alignbook.policy_gradient import Snapshot, gradient_ascent, largest_stable_rate
 from alignbook.tilting import objective, tilt
 
 STARTS = {
@@ -79,13 +79,8 @@ def best_objective(beta: float) -> float:
 
 
 def edge(beta: float) -> float:
-    r"""Return the learning rate at which steps near the optimum begin to overshoot, $2/(\beta \lambda)$.
-
-    Near the tilt the objective curves like $-\beta$ times the covariance $\mathrm{diag}(\pi) - \pi \pi^\top$, whose
-    largest eigenvalue is $\lambda$; gradient ascent is stable while its step times the curvature is below 2.
-    """
-    law = np.exp(tilt(REF_LOG_P, REWARD, beta))
-    return float(2 / (beta * np.linalg.eigvalsh(np.diag(law) - np.outer(law, law))[-1]))
+    """Return the learning rate beyond which steps near the optimum overshoot for ever."""
+    return float(largest_stable_rate(REF_LOG_P, REWARD, beta))
 
 
 def first_to_move(table: Table, settings: Settings) -> int:
