@@ -14,7 +14,7 @@ from axe_playwright_python.sync_playwright import Axe
 from alignbook.labs import front_end
 from alignbook.labs.lab import declaration
 from tests import labs_sample as sample
-from tests.browser import bare
+from tools import bare_page as bare
 
 ROOT = Path(__file__).parents[2]
 SHOWN = re.compile(r"^from alignbook\.labs\.(\w+) import", re.MULTILINE)

@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from alignbook.labs import retrain_it, what_does_a_nat_buy
-from tests.browser import bare
+from tools import bare_page as bare
 
 BOOT = 120_000  # ms; a machine under load
 STATE = "(wish) => document.querySelector(`[data-lab='${wish[0]}']`).dataset.state === wish[1]"

@@ -5,17 +5,14 @@ The site and the host of Pyodide are two servers on this machine; what the page 
 
 import re
 import shutil
-from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 from alignbook_pages import runtime as pages
 
 from alignbook.experiments.declare import starts
 from alignbook.experiments.retrain_it import EXPERIMENT
+from tools.bare_page import serve
 
 README = Path(__file__).parents[2] / "README.md"
 POLICY = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval' {host}; worker-src 'self'; connect-src 'self' {host}"
@@ -36,32 +33,6 @@ NEXT = """async (message) => {
 }"""
 ASK = {"kind": "next", "lab": "retrain_it", "view": "v", "request": 1, "seed": 0, "engine": "numpy", "again": False}
 ASK |= {"settings": starts(EXPERIMENT)}
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    """Serves a folder with more headers, without a word."""
-
-    headers_too: dict[str, str]
-
-    def end_headers(self):  # noqa: D102
-        for name, value in self.headers_too.items():
-            self.send_header(name, value)
-        super().end_headers()
-
-    def log_message(self, *_):  # noqa: D102
-        pass
-
-
-@contextmanager
-def serve(folder, **headers):
-    """Serve a folder on this machine; yield its address."""
-    handler = type(
-        "Handler", (Quiet,), {"headers_too": {name.replace("_", "-"): text for name, text in headers.items()}}
-    )
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(folder))) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ function picture(box, spec) {
     // On a phone the chart, its main slider and the sentence share the screen.
     const height = Math.min(one.height ?? 260, innerWidth < 600 ? part.phone : Infinity);
     one.config.legend.columns = Math.max(1, Math.floor(width / 115)); // names of answers are short
-    const options = { mode: "vega-lite", renderer: "svg", actions: false };
+    const options = { mode: "vega-lite", renderer: "svg", actions: false, ast: true }; // as in charts.js
     part.result = await window.vegaEmbed(part.place, one.width ? { ...one, height } : one, options);
     part.width = width;
     part.place.alignbookView = part.result.view; // for whoever looks in from the console
