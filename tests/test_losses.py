@@ -150,8 +150,8 @@ def test_without_cancellation_the_noisy_losses_keep_their_digits(margin, noise):
         conservative = (1 - e) * mp_dpo(m) + e * mp_dpo(-m)
         robust = ((1 - e) * mp_dpo(m) - e * mp_dpo(-m)) / (1 - 2 * e)
         largest = mp_dpo(m) + e / (1 - 2 * e) * abs(m)  # the terms that round
-    exact.assert_close(cdpo_loss(margin, noise), [conservative], relative=PROMISE)
-    exact.assert_close(robust_dpo_loss(margin, noise), [robust], absolute=1e-15 * float(largest))
+    exact.assert_close(cdpo_loss(margin, noise), [conservative], relative=PROMISE, absolute=1e-300)
+    exact.assert_close(robust_dpo_loss(margin, noise), [robust], absolute=1e-15 * float(largest) + 1e-300)
 
 
 # What each loss wants

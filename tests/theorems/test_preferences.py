@@ -1,4 +1,6 @@
-"""The statements of Chapter 1, each on random instances, at its edges, and once without one of its assumptions.
+"""What comparisons tell of rewards: the fit, its existence, rings, intervals, label noise.
+
+Each on random instances, at its edges, and once without an assumption; `test_preferences_and_rewards` follows Chapter 1.
 
 The second opinion: the likelihood written out, an older algorithm for its maximum, exact sums over all outcomes of a
 series of comparisons, and moves along which the likelihood never stops rising.
