@@ -1,6 +1,6 @@
 """What comparisons tell of rewards: the fit, its existence, rings, intervals, label noise.
 
-Each on random instances, at its edges, and once without an assumption; `test_preferences_and_rewards` follows Chapter 1.
+Each on random instances, at its edges, and once without an assumption; Chapter 1 has a file of its own name besides.
 
 The second opinion: the likelihood written out, an older algorithm for its maximum, exact sums over all outcomes of a
 series of comparisons, and moves along which the likelihood never stops rising.
