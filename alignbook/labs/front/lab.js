@@ -131,7 +131,7 @@ function mount(root, lab, source, memory, handle = {}) {
   const pause = pauseGate();
   let open = handle.open || !prediction || guess !== null; // whoever said "Show me anyway" is not asked again
   let touched = false;
-  let run = 0;
+  let run = Number(root.dataset.run ?? 0);
   let running = false;
   let frame = {};
   let settled = null; // the table when things settled last, and the one that stays as a ghost
