@@ -10,6 +10,7 @@ probability 0 is the log-probability -inf. Source of the standard: <https://data
 
 import importlib
 import importlib.util
+import itertools
 import math
 import shutil
 from typing import Any, NamedTuple, TypeAlias
@@ -65,10 +66,14 @@ def as_arrays(*values: Any) -> tuple[Any, ...]:
     Numbers and lists follow the arrays; without any array they become numpy float64.
     """
     xp = namespace(*values)
-    like: Array = next((v for v in values if array_api_compat.is_array_api_obj(v) and is_floating(v)), None)
+    floating = [array_api_compat.is_array_api_obj(v) and is_floating(v) for v in values]
+    like = next(itertools.compress(values, floating), None)
     device = None if like is None else array_api_compat.device(like)
     dtype = xp.float64 if like is None else like.dtype
-    return (xp, *(_as_floating(xp, value, dtype, device) for value in values))
+    held = (
+        v if is_so else xp.asarray(v, dtype=dtype, device=device) for v, is_so in zip(values, floating, strict=True)
+    )
+    return (xp, *held)
 
 
 def per_law(xp: Any, scalar: Scalar, like: Array) -> Array:
@@ -192,9 +197,3 @@ def tie_ranges(reward: Float[Array, "*batch answers"]) -> TieRanges:
     starts = xp.concat([xp.sort(xp.where(starts_here, place, end), axis=-1), end], axis=-1)
     first = xp.take_along_axis(starts, group, axis=-1)
     return TieRanges(order, first, xp.take_along_axis(starts, group + 1, axis=-1) - 1)
-
-
-def _as_floating(xp: Any, value: Any, dtype: Any, device: Any) -> Array:
-    if array_api_compat.is_array_api_obj(value) and is_floating(value):
-        return value
-    return xp.asarray(value, dtype=dtype, device=device)

@@ -107,8 +107,8 @@ def grpo_advantages(values: Group) -> Advantages:
     """
     _refuse_lone(values)
     xp, values = as_arrays(values)
-    largest = xp.max(xp.abs(values), axis=-1, keepdims=True)
-    spread = xp.max(values, axis=-1, keepdims=True) - xp.min(values, axis=-1, keepdims=True)
+    most, least = xp.max(values, axis=-1, keepdims=True), xp.min(values, axis=-1, keepdims=True)
+    spread, largest = most - least, xp.maximum(xp.abs(most), xp.abs(least))
     equal = spread <= 16 * xp.finfo(values.dtype).eps * largest
     gap = mean_baseline_advantages(values) / xp.where(equal, 1.0, spread)  # squares of tiny gaps would be 0
     variance = xp.sum(gap**2, axis=-1, keepdims=True) / (values.shape[-1] - 1)
