@@ -5,7 +5,7 @@ import time
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from alignbook.labs import retrain_it, what_does_a_nat_buy
+from alignbook.labs import own_run, retrain_it, what_does_a_nat_buy
 from tools import bare_page as bare
 
 BOOT = 120_000  # ms; a machine under load
@@ -198,3 +198,36 @@ def test_a_live_lab_has_no_barrier_and_fits_a_phone(tab, site, scheme):
     assert {rule["id"]: [node["html"][:200] for node in rule["nodes"]] for rule in found} == {}
     assert tab.evaluate("document.scrollingElement.scrollWidth") <= 390
     assert lab.get_by_role("button", name="Stop live").is_visible()
+
+
+LOG = "step,loss,rewards/chosen,rewards/rejected\n" + "".join(
+    f"{step},{0.69 - 0.001 * step:.4f},{-0.001 * step:.4f},{-0.003 * step:.4f}\n" for step in range(1, 101)
+)
+
+
+def test_a_reader_s_own_log_is_read_in_the_page_and_goes_nowhere(tab, pyodide_folder, tmp_path):
+    page = bare.write_page(tmp_path, own_run.LAB, runtime="pyodide/")
+    sent = []
+    tab.on("request", lambda request: sent.append((request.method, request.post_data, request.url)))
+    with bare.serve(tmp_path) as site:
+        tab.goto(f"{site}{page.name}")
+        in_state(tab, "settled", "own_run")
+        lab = lab_of(tab, "own_run")
+        assert lab.locator("input[type=file]").count() == 0
+        lab.get_by_role("button", name="Run live").press("Enter")
+        lab.get_by_role("button", name="Stop live").wait_for(timeout=BOOT)
+        in_state(tab, "settled", "own_run")
+        picker = lab.get_by_label("Your file (it stays on this machine)")
+        picker.set_input_files({"name": "log.csv", "mimeType": "text/csv", "buffer": LOG.encode()})
+        tab.wait_for_function(
+            "() => document.querySelector('.alignbook-sentence').textContent.includes('to 0.595')", timeout=BOOT
+        )
+        in_state(tab, "settled", "own_run")
+        assert lab.locator("option:checked").first.text_content() == "your file"
+        assert "step" not in tab.url
+        picker.set_input_files({"name": "log.csv", "mimeType": "text/csv", "buffer": b"step,loss\n1,0.69\n"})
+        in_state(tab, "failed", "own_run")
+        assert sentence(lab).startswith("The run stopped: ValueError: ")
+    assert {method for method, _, _ in sent} == {"GET"}
+    assert not [url for _, _, url in sent if "rewards" in url]
+    assert tab.errors == []

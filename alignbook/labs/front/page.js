@@ -43,7 +43,8 @@ function fromFragment(lab) {
 
 function toFragment(lab, settings) {
   const isShown = ({ when }) => !when || settings[when[0]] === when[1];
-  const shown = lab.parameters.filter((one) => one.grid.length && isShown(one) && !Array.isArray(settings[one.name]));
+  const isNamed = ({ kind, grid, name }) => kind === "number" || grid.includes(settings[name]); // no reader's own data
+  const shown = lab.parameters.filter((one) => one.grid.length && isShown(one) && isNamed(one));
   return `#lab-${lab.name}?${new URLSearchParams(shown.map(({ name }) => [name, settings[name]]))}`;
 }
 
