@@ -1,7 +1,9 @@
 # make lab | book | test | bench | clean. Each sets up .venv by itself, and only once.
 # PYTHON: the interpreter .venv is made from · PIP_ARGS: more arguments for pip
-# LAB_ARGS: more for JupyterLab · FRESH: chapters to copy anew (make lab FRESH=02) · TEST_ARGS: more for pytest
+# LAB_APP: notebook for Notebook 7 in place of JupyterLab · LAB_ARGS: more for either
+# FRESH: chapters to copy anew (make lab FRESH=02) · TEST_ARGS: more for pytest
 PYTHON ?= python3
+LAB_APP ?= lab
 BIN := .venv/bin
 READY := .venv/.ready
 
@@ -32,8 +34,9 @@ lab: export JUPYTERLAB_WORKSPACES_DIR = $(CURDIR)/work/.jupyter/workspaces
 lab: export IPYTHONDIR = $(CURDIR)/work/.jupyter/ipython
 lab: $(READY)
 	@$(BIN)/python tools/work_copies.py $(FRESH)
-	@echo "Opening JupyterLab on work/contents.md. Control-C stops it."
-	@exec $(BIN)/jupyter lab --ServerApp.allow_root=True --LabApp.default_url=/lab/tree/work/contents.md $(LAB_ARGS)
+	@echo "Opening Jupyter on work/contents.md. Control-C stops it."
+	@exec $(BIN)/jupyter $(LAB_APP) --ServerApp.allow_root=True --LabApp.default_url=/lab/tree/work/contents.md \
+	  --JupyterNotebookApp.default_url=/tree/work $(LAB_ARGS)
 
 # BOOK: another source folder, as the tests of its strictness use · OFFLINE_RUNTIME=1: labs run in the page without the network
 book: BOOK ?= .

@@ -1,34 +1,22 @@
-"""What the browser's tests share: the browser, contexts of it that reach this machine only, and JupyterLab."""
+"""What the browser's tests share: the browser, contexts of it that reach this machine only, and both Jupyters."""
 
 import os
-import re
-import shutil
-import signal
-import subprocess
-import sys
-import threading
-from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
+import nbformat
 import pytest
 from playwright.sync_api import sync_playwright
 
-from tools.find_browser import MISSING, find
+from tools.drive_notebook import LAB, LIVE, in_state, open_notebook, run_all, shut_down_kernels
+from tools.find_browser import FLAGS, MISSING, find
+from tools.start_jupyter import started
+from tools.work_copies import KERNEL
 
-ROOT = Path(__file__).parents[2]
-FOLDERS = ("book", "chapters", "jupyter", "tools")
-FILES = ("Makefile", "pyproject.toml", "constraints.txt", "jupytext.toml")
-MINUTE = 60_000
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
+CELLS = [
+    "from alignbook import figures\nfigures.enable()",
+    "from alignbook.labs import show\nfrom alignbook.labs.retrain_it import LAB\n\nlab = show(LAB)\nlab.guess = 0\nlab",
 ]
+MINUTE = 60_000
 LOOPBACK = {None, "localhost", "127.0.0.1", "::1"}  # None: files and data
 
 
@@ -72,51 +60,18 @@ def tab(browser):
     context.close()
 
 
-class Lab(NamedTuple):
-    """A running JupyterLab: the folder it serves, its home folder, and the address it printed."""
-
-    folder: Path
-    home: Path
-    address: str
-
-    def url(self, path: str) -> str:
-        """Return the address of a file or folder, in a layout of its own."""
-        parts = urlsplit(self.address)
-        return f"{parts.scheme}://{parts.netloc}/lab/tree/{path}?{parts.query}&reset"
-
-
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory):
     """JupyterLab as `make lab` starts it, on a checkout and with a home of its own."""
-    folder, home = tmp_path_factory.mktemp("checkout"), tmp_path_factory.mktemp("home")
-    for name in FOLDERS:
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in FILES:
-        shutil.copy(ROOT / name, folder)
-    (folder / ".venv").symlink_to(sys.prefix)
-    options = "--no-browser --ServerApp.port=0 --LabApp.expose_app_in_browser=True"
-    # --old-file: the environment is the one in use, never to be set up anew from this folder
-    command = ["make", "--old-file=.venv/.ready", "lab", f"LAB_ARGS={options}"]
-    with subprocess.Popen(
-        command,
-        cwd=folder,
-        env={**os.environ, "HOME": str(home)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as server:
-        said = []
-        for line in server.stdout:
-            said.append(line)
-            if found := re.search(r"http://127\.0\.0\.1:\d+/\S+", line):
-                break
-        assert found, "".join(said)
-        reader = threading.Thread(target=server.stdout.read)  # a full pipe would halt the server
-        reader.start()
-        yield Lab(folder, home, found[0])
-        os.killpg(server.pid, signal.SIGTERM)
-        reader.join()
+    with started(tmp_path_factory.mktemp("lab")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def notebook7(tmp_path_factory):
+    """Notebook 7, started likewise."""
+    with started(tmp_path_factory.mktemp("notebook7"), app="notebook") as server:
+        yield server
 
 
 @pytest.fixture
@@ -125,3 +80,21 @@ def page(tab):
     tab.set_viewport_size({"width": 1400, "height": 1000})
     tab.set_default_timeout(MINUTE)
     return tab
+
+
+@pytest.fixture
+def run_live(page):
+    """Write, open and run live.ipynb on a server: a lab whose guess is given, and more cells. Ends its kernel."""
+
+    def run(server, *more):
+        notebook = nbformat.v4.new_notebook(metadata={"kernelspec": KERNEL})
+        notebook.cells = [nbformat.v4.new_code_cell(cell) for cell in (*CELLS, *more)]
+        nbformat.write(notebook, server.folder / LIVE)
+        open_notebook(page, server.url(LIVE))
+        assert run_all(page)["errors"] == []
+        for lab in page.locator(LAB).all():
+            in_state(lab, "settled")
+        return page
+
+    yield run
+    shut_down_kernels(page)

@@ -8,24 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from tools.drive_notebook import FINISHED, READY
+
 ROOT = Path(__file__).parents[2]
 CHAPTERS = sorted(path.stem for path in (ROOT / "chapters").glob("*.md"))
 MINUTE = 60_000
-
-RUN_STATE = """() => {
-  const panel = jupyterapp.shell.currentWidget;
-  const cells = panel.content.widgets.filter((cell) => cell.model.type === "code");
-  const outputs = cells.flatMap((cell) => cell.model.outputs.toJSON());
-  const errors = outputs.filter((output) => output.output_type === "error").map((error) => error.traceback.join("\\n"));
-  const idle = panel.sessionContext.session?.kernel?.status === "idle";
-  const finished = idle && cells.every((cell) => cell.model.executionCount);
-  return errors.length || finished ? { cells: cells.length, errors } : null;
-}"""
-
-KERNEL_READY = """() => {
-  const panel = jupyterapp.shell.currentWidget;
-  return panel.context?.isReady && panel.sessionContext?.session?.kernel?.status === "idle";
-}"""
 
 
 def open_from_file_browser(page, lab, path):
@@ -51,10 +38,10 @@ def test_make_lab_opens_the_contents_and_each_link_a_notebook(lab, page):
 def test_each_copy_runs_from_top_to_bottom_and_draws_its_charts(lab, page, chapter):
     open_from_file_browser(page, lab, f"work/{chapter}.ipynb")
     page.locator(".jp-NotebookPanel").wait_for()
-    page.wait_for_function(KERNEL_READY)
+    page.wait_for_function(READY)
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    state = page.wait_for_function(RUN_STATE, timeout=5 * MINUTE).json_value()
+    state = page.wait_for_function(FINISHED, timeout=5 * MINUTE).json_value()
     assert state["errors"] == []
     assert state["cells"] > 0
     undrawn = "figure.alignbook-chart:not(:has(svg))"
@@ -86,7 +73,7 @@ def test_a_chapter_saved_from_jupyterlab_stays_the_same_text(lab, page, chapter)
     before = path.read_text("utf-8")
     open_from_file_browser(page, lab, f"chapters/{chapter}.md")
     page.locator(".jp-NotebookPanel").wait_for()
-    page.wait_for_function(KERNEL_READY)
+    page.wait_for_function(READY)
     page.evaluate("() => jupyterapp.shell.currentWidget.context.save()")
     assert path.read_text("utf-8") == before
 
