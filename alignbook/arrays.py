@@ -127,7 +127,7 @@ def log_softmax(x: Float[Array, "*batch answers"]) -> Float[Array, "*batch answe
     xp = namespace(x)
     top = xp.max(x, axis=-1, keepdims=True)
     gap = x - xp.where(xp.isfinite(top), top, 0.0)  # before the sum, so that huge scores keep their normalizer
-    return gap - logsumexp(gap)[..., None]
+    return gap - xp.log(xp.sum(xp.exp(gap), axis=-1, keepdims=True))
 
 
 def log_sigmoid(x: Array) -> Array:
