@@ -23,7 +23,7 @@ METHODS = ("exact", "REINFORCE", "RLOO", "GRPO")
 SEEDS = 256
 FRAMES = 20
 STRIDE = 10  # steps between two chances to stop, some 10 ms of work
-FLOOR = 1e-8  # of a distance: below it the logarithm would follow rounding
+FLOOR = 1e-7  # of a distance: below it the logarithm would follow rounding
 
 GROUP_SIZE = Number("group_size", "Group size K", low=2, high=64, start=8, unit="answers", log=True, grid=(2, 8, 32))
 LEARNING_RATE = Number("learning_rate", "Learning rate", low=0.03, high=3.0, start=0.3, log=True, grid=(0.1, 0.3, 1.0))

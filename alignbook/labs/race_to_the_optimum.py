@@ -14,12 +14,7 @@ SHORT = dict(zip(OPTIONS, ("nearer than RLOO", "near RLOO", "behind RLOO", "fart
 def chart(data: alt.NamedData) -> Any:
     """Return the chart of the dataset `data`."""
     scale = alt.Scale(type="log", domain=[FLOOR, 3], nice=False)
-    y = alt.Y(
-        "middle:Q",
-        title="nats from the tilt",
-        scale=scale,
-        axis=alt.Axis(values=[1e-8, 1e-6, 1e-4, 1e-2, 1], format="~g"),
-    )
+    labels = "datum.value < 0.001 ? format(datum.value, '.0e') : format(datum.value, '~g')"
     base = alt.Chart(data).encode(
         x=alt.X(
             "progress:Q",
@@ -27,37 +22,39 @@ def chart(data: alt.NamedData) -> Any:
             scale=alt.Scale(type="sqrt", domain=[0, 1]),
             axis=alt.Axis(format="%", values=[0, 0.05, 0.25, 0.5, 1]),
         ),
-        y=y,
-        **figures.series("method", METHODS),
+        y=alt.Y(
+            "middle:Q",
+            title="nats from the tilt",
+            scale=scale,
+            axis=alt.Axis(values=[1e-6, 1e-4, 1e-2, 1], labelExpr=labels),
+        ),
     )
-    colors = alt.Scale(domain=list(METHODS), range=list(figures.PALETTE[: len(METHODS)]))
-    band = (
-        alt.Chart(data)
-        .transform_filter(NOW)
-        .mark_area(opacity=0.15, clip=True)
-        .encode(
-            x=base.encoding.x,
-            y=alt.Y("low:Q", title="nats from the tilt", scale=scale),
-            y2="high:Q",
-            fill=alt.Fill("method:N", scale=colors, legend=None),
-        )
-    )
+    lines = base.encode(**figures.series("method", METHODS))
+    bands = [
+        base.transform_filter(NOW)
+        .transform_filter(f"datum.method === '{method}'")
+        .mark_area(color=color, opacity=0.15, clip=True)
+        .encode(y=alt.Y("low:Q", title="nats from the tilt", scale=scale), y2="high:Q")
+        for method, color in zip(METHODS, figures.PALETTE, strict=False)
+    ]
     return alt.layer(
-        band,
-        base.transform_filter(NOW).mark_line(clip=True),
-        base.transform_filter(LAST).mark_line(opacity=0.3, clip=True),
+        lines.transform_filter(NOW).mark_line(clip=True),
+        lines.transform_filter(LAST).mark_line(opacity=0.3, clip=True),
+        *bands,
         _guessed(data),
     ).properties(height=220)
 
 
 def _guessed(data: alt.NamedData) -> Any:
-    """Return the words that name the reader's guess, at the end of the run."""
+    """Return the words that name the reader's guess, in the lower left corner."""
     return (
         alt.Chart(data)
         .transform_filter(GUESS)
         .transform_calculate(words=f"'you said GRPO: ' + ({SHORT!r})[datum.guess]")
-        .mark_text(align="right", baseline="top", fontSize=13, color=figures.PALETTE[METHODS.index("GRPO")])
-        .encode(x=alt.value("width"), y=alt.value(0), text="words:N")
+        .mark_text(
+            align="left", baseline="bottom", dx=6, dy=-4, fontSize=13, color=figures.PALETTE[METHODS.index("GRPO")]
+        )
+        .encode(x=alt.value(0), y=alt.value("height"), text="words:N")
     )
 
 

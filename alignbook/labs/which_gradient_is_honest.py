@@ -12,7 +12,8 @@ from alignbook.labs.lab import GUESS, LAST, NOW, Lab
 COLORS = [figures.PALETTE[ALL_ANSWERS.index(answer)] for answer in ANSWERS]  # as everywhere in Part I
 BY_ANSWER = alt.Scale(domain=list(ANSWERS), range=COLORS)
 SOURCES = ["exact", "average group"]
-RIM = 1.1
+RIM = 0.8  # how far from the center the corners stand: nearly all estimates are nearer
+PLACES = {answer: [RIM * x, RIM * y] for answer, (x, y) in zip(ANSWERS, CORNERS, strict=True)}
 WRAPPED = alt.Axis(labelAngle=0, labelExpr="length(datum.label) > 8 ? split(datum.label, ' ') : datum.label")
 
 
@@ -23,45 +24,49 @@ def chart(data: alt.NamedData) -> alt.HConcatChart:
 
 def _triangle(data: alt.NamedData) -> Any:
     """Return the plane of logit changes: towards an answer's corner its logit rises."""
-    wide = alt.Scale(domain=[-1.5, 1.5], nice=False)
-    x, y = alt.X("x:Q", axis=None, scale=wide), alt.Y("y:Q", axis=None, scale=alt.Scale(domain=[-1.0, 1.3], nice=False))
-    base = alt.Chart(data).encode(x=x, y=y)
-    dots = base.transform_filter("datum.part === 'dot'").transform_filter(NOW)
-    arrows = base.transform_filter("datum.part === 'arrow'")
-    exact, average = (f"datum.source === '{source}'" for source in SOURCES)
-    head = arrows.transform_filter(NOW)
+    base = alt.Chart(data).encode(
+        x=alt.X("x:Q", axis=None, scale=alt.Scale(domain=[-1.15, 1.15], nice=False)),
+        y=alt.Y("y:Q", axis=None, scale=alt.Scale(domain=[-0.6, 1.0], nice=False)),
+    )
+    now, before = base.transform_filter(NOW), base.transform_filter(LAST)
+    exact, average, mean = (f"datum.source === '{source}'" for source in (*SOURCES, "mean of 200"))
+    arrows = now.transform_filter("datum.part === 'arrow'")
     return alt.layer(
-        *_frame(x, y),
-        dots.mark_point(color=figures.PALETTE[5], filled=True, opacity=0.5).encode(
-            size=alt.Size("count:Q", scale=alt.Scale(domain=[1, 100], range=[15, 300]), legend=None)
-        ),
-        head.transform_filter(exact)
-        .mark_rule(color=figures.INK, strokeWidth=3, opacity=1)
-        .encode(x2=alt.X2Datum(0), y2=alt.Y2Datum(0)),
-        head.transform_filter(exact).mark_point(shape="triangle-up", size=130, filled=True, color=figures.INK),
-        arrows.transform_filter(LAST)
-        .transform_filter(average)
-        .mark_point(size=120, filled=False, color=figures.PALETTE[1]),
-        head.transform_filter(average)
-        .mark_rule(color=figures.PALETTE[1], strokeWidth=3, opacity=1, strokeDash=[6, 3])
-        .encode(x2=alt.X2Datum(0), y2=alt.Y2Datum(0)),
-        head.transform_filter(average).mark_point(size=120, filled=True, color=figures.PALETTE[1]),
-        head.transform_filter("datum.source === 'mean of 200'").mark_point(shape="cross", size=160, color=figures.INK),
+        *_frame(now),
+        now.transform_filter("datum.part === 'dot'")
+        .mark_point(color=figures.PALETTE[5], filled=True, opacity=0.5, clip=True)
+        .encode(size=alt.Size("count:Q", scale=alt.Scale(domain=[1, 100], range=[15, 300]), legend=None)),
+        before.transform_filter(f"datum.part === 'arrow' && {average}").mark_point(size=90, color=figures.PALETTE[4]),
+        *_arrow(arrows.transform_filter(exact), figures.INK, [1, 0]),
+        *_arrow(arrows.transform_filter(average), figures.PALETTE[4], [5, 3]),
+        arrows.transform_filter(mean).mark_point(shape="cross", size=110, strokeWidth=1.5, color=figures.INK),
     ).properties(height=220)
 
 
-def _frame(x: Any, y: Any) -> list[Any]:
+def _frame(now: Any) -> list[Any]:
     """Return the triangle with the answers' names at its corners."""
-    corners = [(RIM * a, RIM * b) for a, b in CORNERS]
-    around = figures.data(
-        x=[a for a, _ in (*corners, corners[0])], y=[b for _, b in (*corners, corners[0])], order=[0, 1, 2, 3]
+    corners = now.transform_filter(f"datum.part === 'slope' && datum.source === '{SOURCES[0]}'").transform_calculate(
+        x=f"({PLACES!r})[datum.answer][0]", y=f"({PLACES!r})[datum.answer][1]"
     )
-    names = figures.data(x=[a for a, _ in corners], y=[1.2, -0.75, -0.75], answer=list(ANSWERS))
+    names = corners.transform_calculate(y="datum.y + (datum.y > 0 ? 0.12 : -0.12)")
     return [
-        alt.Chart(around).mark_line(color=figures.INK, strokeWidth=1, opacity=0.4).encode(x=x, y=y, order="order:O"),
-        alt.Chart(names)
-        .mark_text(fontSize=13)
-        .encode(x=x, y=y, text="answer:N", color=alt.Color("answer:N", scale=BY_ANSWER, legend=None)),
+        corners.mark_line(interpolate="linear-closed", color=figures.INK, strokeWidth=1, opacity=0.4).encode(
+            order=alt.Order("answer:N")
+        ),
+        names.mark_text(fontSize=13).encode(text="answer:N", color=alt.Color("answer:N", scale=BY_ANSWER, legend=None)),
+    ]
+
+
+def _arrow(tip: Any, color: str, dash: list[int]) -> list[Any]:
+    """Return the layers of an arrow from the center to a row's place."""
+    turned = tip.transform_calculate(angle="atan2(datum.x, datum.y) * 180 / PI")
+    return [
+        tip.mark_rule(color=color, strokeWidth=2.5, strokeDash=dash, opacity=1).encode(
+            x2=alt.X2Datum(0), y2=alt.Y2Datum(0)
+        ),
+        turned.mark_point(shape="triangle-up", size=110, filled=True, color=color, opacity=1).encode(
+            angle=alt.Angle("angle:Q", scale=None)
+        ),
     ]
 
 

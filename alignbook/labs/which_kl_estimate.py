@@ -20,7 +20,7 @@ def chart(data: alt.NamedData) -> alt.HConcatChart:
 def _estimates(data: alt.NamedData) -> Any:
     """Return the middle nine tenths of the estimates as bars, their mean as a point, and the truth as a line."""
     title, scale = "estimate, nats", alt.Scale(type="symlog", constant=0.05, domain=[-5, 40])
-    y = alt.Y("low:Q", title=title, scale=scale, axis=alt.Axis(values=[-3, -1, -0.3, -0.1, 0, 0.1, 0.3, 1, 3, 10, 30]))
+    y = alt.Y("low:Q", title=title, scale=scale, axis=alt.Axis(values=[-3, -0.3, 0, 0.3, 3, 30], format="~g"))
     points = alt.Chart(data).transform_filter("datum.part === 'point'")
     base = points.encode(
         x=alt.X("estimator:N", title=None, scale=alt.Scale(domain=NAMES), axis=alt.Axis(labelAngle=0)),
@@ -61,8 +61,8 @@ def _errors(data: alt.NamedData) -> Any:
     )
     guess = alt.Chart(data).transform_filter(GUESS).transform_calculate(kl=f"max({KL.low}, datum.guess)")
     return alt.layer(
-        curves.transform_filter(LAST).mark_line(opacity=0.3, clip=True),
         curves.transform_filter(NOW).mark_line(clip=True),
+        curves.transform_filter(LAST).mark_line(opacity=0.3, clip=True),
         points.transform_filter(NOW).mark_point(filled=True, size=90, clip=True),
         guess.mark_rule(color=figures.INK, strokeDash=[2, 3]).encode(x=base.encoding.x),
     ).properties(height=220)
