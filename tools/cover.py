@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from find_browser import find
+from find_browser import FLAGS, find
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).parents[1]
@@ -15,7 +15,7 @@ CHART = "figure.alignbook-chart"
 def main() -> None:
     """Photograph the first chart of Chapter 2 with the text and the code above it."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find(), args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(executable_path=find(), args=FLAGS)
         tab = browser.new_page(viewport=SIZE, color_scheme="light")
         tab.goto(PAGE.as_uri())
         tab.wait_for_function("() => MathJax.startup.promise.then(() => true)")

@@ -1,17 +1,20 @@
-"""Take pictures of the book and its labs, light, dark, on a phone, into screenshots/: tools/screenshots.py [PAGE...].
+"""Build the book and take pictures of it, light, dark, on a phone, into screenshots/: tools/screenshots.py [PAGE...].
 
-Each lab is taken twice: before the reader commits to a prediction, and after.
+Every page is taken, or those named (chapters/04_dpo.html), and every lab on them, twice: before the reader commits
+to a prediction, and after.
 """
 
+import subprocess
 import sys
 from pathlib import Path
 
-from find_browser import find
+from find_browser import FLAGS, find
 from playwright.sync_api import Browser, Locator, sync_playwright
 
 ROOT = Path(__file__).parents[1]
 SITE = ROOT / "_build/html"
 PICTURES = ROOT / "screenshots"
+LAB = "section.alignbook-lab"
 VIEWS = {
     "light": (1280, "light"),
     "dark": (1280, "dark"),
@@ -22,10 +25,11 @@ VIEWS = {
 
 def main(pages: list[str]) -> None:
     """Photograph each page in each view."""
+    subprocess.run(["make", "--silent", "book"], cwd=ROOT, check=True)
     PICTURES.mkdir(exist_ok=True)
-    found = pages or [path.relative_to(SITE).as_posix() for path in sorted(SITE.glob("*/*.html"))]
+    found = pages or [path.relative_to(SITE).as_posix() for path in sorted(SITE.glob("[a-z]*/**/*.html"))]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find(), args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(executable_path=find(), args=FLAGS)
         for page in found:
             for view in VIEWS:
                 take(browser, page, view)
@@ -33,19 +37,18 @@ def main(pages: list[str]) -> None:
 
 
 def take(browser: Browser, page: str, view: str) -> None:
-    """Photograph one page, whole, once its formulas and charts stand."""
+    """Photograph one page, whole, once its formulas, charts and labs stand."""
     width, scheme = VIEWS[view]
     tab = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
     tab.goto((SITE / page).as_uri())
     tab.wait_for_function("() => !window.MathJax || MathJax.startup.promise.then(() => true)")
-    tab.wait_for_function(
-        "() => [...document.querySelectorAll('figure.alignbook-chart')].every((f) => f.querySelector('svg'))"
-    )
-    target = PICTURES / f"{Path(page).stem}-{view}.png"
+    drawn = "(places) => [...document.querySelectorAll(places)].every((place) => place.querySelector('svg'))"
+    tab.wait_for_function(drawn, arg=f"figure.alignbook-chart, {LAB}")
+    target = PICTURES / f"{page.removesuffix('.html').replace('/', '-')}-{view}.png"
     tab.screenshot(path=target, full_page=True)
     print(target.relative_to(ROOT))
     tab.set_viewport_size({"width": width, "height": 1600})  # a whole lab at once, clear of the header
-    for lab in tab.locator("section.alignbook-lab").all():
+    for lab in tab.locator(LAB).all():
         take_lab(lab, view)
     tab.close()
 
