@@ -73,7 +73,6 @@ def _arrow(tip: Any, color: str, dash: list[int]) -> list[Any]:
 def _slopes(data: alt.NamedData) -> Any:
     """Return the slope of each logit, exact (hollow) and as the method has it on average."""
     fills = alt.Scale(domain=SOURCES, range=[figures.HOLLOW, 1.0])
-    legend = alt.Legend(symbolStrokeColor=figures.INK, symbolFillColor=figures.INK)
     base = (
         alt.Chart(data)
         .transform_filter("datum.part === 'slope'")
@@ -83,15 +82,11 @@ def _slopes(data: alt.NamedData) -> Any:
             y=alt.Y("slope:Q", title="slope of the logit", scale=alt.Scale(domain=[-0.5, 0.5])),
         )
     )
+    now = base.transform_filter(NOW).encode(color=alt.Color("answer:N", scale=BY_ANSWER, legend=None))
     before = base.transform_filter(LAST).transform_filter(f"datum.source === '{SOURCES[1]}'")
     return alt.layer(
-        base.transform_filter(NOW)
-        .mark_bar(strokeWidth=1.5)
-        .encode(
-            fill=alt.Fill("answer:N", scale=BY_ANSWER, legend=None),
-            stroke=alt.Stroke("answer:N", scale=BY_ANSWER, legend=None),
-            fillOpacity=alt.FillOpacity("source:N", sort=SOURCES, scale=fills, legend=legend),
-        ),
+        now.mark_bar().encode(opacity=alt.Opacity("source:N", sort=SOURCES, scale=fills, legend=alt.Legend())),
+        now.mark_bar(filled=False, strokeWidth=1.5),
         before.mark_tick(color=figures.INK, thickness=2, opacity=0.6),
         _guessed(data),
     ).properties(height=220)

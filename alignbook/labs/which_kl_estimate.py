@@ -20,7 +20,9 @@ def chart(data: alt.NamedData) -> alt.HConcatChart:
 def _estimates(data: alt.NamedData) -> Any:
     """Return the middle nine tenths of the estimates as bars, their mean as a point, and the truth as a line."""
     title, scale = "estimate, nats", alt.Scale(type="symlog", constant=0.05, domain=[-5, 40])
-    y = alt.Y("low:Q", title=title, scale=scale, axis=alt.Axis(values=[-3, -0.3, 0, 0.3, 3, 30], format="~g"))
+    y = alt.Y(
+        "low:Q", title=title, scale=scale, axis=alt.Axis(values=[-3, -0.3, 0, 0.3, 3, 30], labelExpr="'' + datum.value")
+    )
     points = alt.Chart(data).transform_filter("datum.part === 'point'")
     base = points.encode(
         x=alt.X("estimator:N", title=None, scale=alt.Scale(domain=NAMES), axis=alt.Axis(labelAngle=0)),
