@@ -54,6 +54,8 @@ def move_records(body: str, folder: Path, up: str) -> str:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(f'(window.alignbookRecords ??= {{}})["{name}"] = {record};\n', "utf-8")
         version = hashlib.sha256(record.encode()).hexdigest()[:8]
-        return f'data-lab="{name}" data-record="{up}_static/labs/{name}.js?v={version}">{match["about"]}'
+        return (
+            f'id="lab-{name}" data-lab="{name}" data-record="{up}_static/labs/{name}.js?v={version}">{match["about"]}'
+        )
 
     return RECORD.sub(move, body)
