@@ -39,9 +39,9 @@ def inner_links(page: BeautifulSoup) -> list[str]:
 
 
 def leads_somewhere(page: Path, link: str) -> bool:
-    parts = urlsplit(link)
+    parts = urlsplit(link)  # after a ? in the fragment come a lab's settings
     target = page.parent / unquote(parts.path) if parts.path else page
-    anchor = unquote(parts.fragment) if target.suffix == ".html" else ""
+    anchor = unquote(parts.fragment).partition("?")[0] if target.suffix == ".html" else ""
     return target.is_file() and (not anchor or anchor in names(target))
 
 
