@@ -15,13 +15,14 @@ ROLES = ["chosen", "rejected", "uncompared"]
 def chart(data: alt.NamedData) -> Any:
     """Return the chart of the dataset `data`."""
     colors = alt.Scale(domain=ROLES, range=[figures.PALETTE[0], figures.PALETTE[1], figures.PALETTE[5]])
+    scale = alt.Scale(domain=[0, 1.45], nice=False)  # with room for words beside a bar of probability 1
     base: Any = (
         alt.Chart(data)
         .transform_joinaggregate(end="max(step)", groupby=["ghost"])
         .transform_filter("datum.step === datum.end")
         .transform_calculate(words="datum.string + '  ' + format(datum.chance, '.2~g')")
         .encode(
-            x=alt.X("chance:Q", title="probability", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(tickCount=5)),
+            x=alt.X("chance:Q", title="probability", scale=scale, axis=alt.Axis(values=[0, 0.2, 0.4, 0.6, 0.8, 1])),
             y=alt.Y("place:N", title=None, sort=PLACES, scale=alt.Scale(domain=PLACES)),
         )
     )
@@ -30,8 +31,7 @@ def chart(data: alt.NamedData) -> Any:
     return alt.layer(
         now.mark_bar().encode(color=alt.Color("role:N", scale=colors, sort=ROLES)),
         base.transform_filter(LAST).mark_tick(color=figures.INK, thickness=2, opacity=0.6),
-        now.transform_filter("datum.chance < 0.7").mark_text(align="left", dx=5).encode(text="words:N"),
-        now.transform_filter("datum.chance >= 0.7").mark_text(align="right", dx=-5).encode(text="words:N"),
+        now.mark_text(align="left", dx=5).encode(text="words:N"),
         guess.mark_text(align="right", baseline="middle", opacity=0.8).encode(
             x=alt.value("width"), y=alt.value(alt.expr("height / 2")), text="words:N"
         ),

@@ -9,7 +9,7 @@ from alignbook.experiments.teach_it_no import ANSWERS, EXPERIMENT, TILT, place
 from alignbook.labs.lab import GUESS, LAST, NOW, Lab
 
 HEIGHTS = 300, 230
-LOW, HIGH = -0.75, 1.65  # what the plane shows from bottom to top; the pair is 1 apart
+X_RANGE, Y_RANGE = (-1.4, 2.0), (-0.9, 1.65)  # what the plane shows at least; the pair is 1 apart
 CURVES = ("loss", "accuracy", "chosen", "rejected")
 
 
@@ -23,10 +23,8 @@ def _plane(data: alt.NamedData) -> Any:
     """Return the answers as discs whose area is their probability, the line through No, and the mean as a cross."""
     colors = alt.Scale(domain=list(ANSWERS), range=list(figures.PALETTE[:3]))
     color = alt.Color("answer:N", legend=None, scale=colors)
-    # areas follow the panel, which is lower on a phone
-    area = alt.Size(
-        "chance:Q", legend=None, scale=alt.Scale(domain=[0, 1], range=[0, alt.expr("height * height / 6")], nice=False)
-    )
+    certain = alt.expr(f"0.75 / pow({_unit_per_pixel()}, 2)")  # a disc's area: its radius is half the pair's distance
+    area = alt.Size("chance:Q", legend=None, scale=alt.Scale(domain=[0, 1], range=[0, certain], nice=False))
     answers = _at_the_end(data).transform_fold(list(ANSWERS), as_=["answer", "chance"])
     never_x, never_y = place(180.0, 1.0)
     discs = answers.transform_calculate(
@@ -67,10 +65,21 @@ def _frame(data: alt.NamedData) -> list[Any]:
 
 def _axes() -> dict[str, Any]:
     """Return both axes, unseen: as many pixels to a unit along x as along y, so that a right angle looks like one."""
-    half = f"width / height * {(HIGH - LOW) / 2:.3f}"
-    across = alt.Scale(domain=[alt.expr(f"0.15 - {half}"), alt.expr(f"0.15 + {half}")], nice=False, zero=False)
-    up = alt.Scale(domain=[LOW, HIGH], nice=False, zero=False)
+    across, up = _scale(X_RANGE, "width"), _scale(Y_RANGE, "height")
     return {"x": alt.X("h:Q", axis=None, scale=across), "y": alt.Y("v:Q", axis=None, scale=up)}
+
+
+def _scale(least: tuple[float, float], length: str) -> alt.Scale:
+    """Return the scale that shows a range, and as much around it as the panel's width or height has room for."""
+    middle, half = sum(least) / 2, f"{length} / 2 * {_unit_per_pixel()}"
+    ends = [alt.expr(f"{middle:.3f} {sign} {half}") for sign in "-+"]
+    return alt.Scale(domain=ends, nice=False, zero=False)
+
+
+def _unit_per_pixel() -> str:
+    """Return the expression of the plane's scale: whichever of width and height is short decides."""
+    x, y = (high - low for low, high in (X_RANGE, Y_RANGE))
+    return f"max({x:.3f} / width, {y:.3f} / height)"
 
 
 def _at_the_end(data: alt.NamedData) -> Any:
@@ -106,9 +115,7 @@ def _curves(data: alt.NamedData) -> Any:
         alt.Chart(data)
         .transform_fold(list(CURVES), as_=["curve", "value"])
         .encode(
-            x=alt.X(
-                "step:Q", title="step (log scale)", scale=steps, axis=alt.Axis(values=[0, 3, 10, 30, 100, 300, 1000])
-            ),
+            x=alt.X("step:Q", title="step (log scale)", scale=steps, axis=alt.Axis(values=[0, 3, 10, 30, 100, 1000])),
             y=alt.Y("value:Q", title="trainer's log", scale=values, axis=alt.Axis(values=[-10, -3, -1, 0, 1])),
             **figures.series("curve", CURVES),
         )
