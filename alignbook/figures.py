@@ -87,9 +87,7 @@ def bars(
         value=[value for values in laws.values() for value in _plain(values)],
     )
     legend = alt.Legend() if len(names) > 1 else None
-    steps = max(1, len(names) - 1)
-    fullness = [1 - (1 - HOLLOW) * place / steps for place in reversed(range(len(names)))]
-    fills = alt.Scale(type="ordinal", domain=names, range=fullness)
+    fills = alt.Scale(type="ordinal", domain=names, range=fullness(len(names)))
     colors = alt.Scale(domain=answers, range=list(PALETTE[: len(answers)]))
     bars = alt.Chart(table).encode(
         x=alt.X("answer:N", sort=answers, title=None, axis=alt.Axis(labelAngle=0)),
@@ -101,6 +99,16 @@ def bars(
     filled = bars.mark_bar().encode(opacity=alt.Opacity("law:N", sort=names, scale=fills, legend=legend))
     outlines = bars.mark_bar(filled=False, strokeWidth=1.5)
     return alt.LayerChart(layer=[filled, outlines], description=description)
+
+
+def fullness(laws: int) -> list[float]:
+    """Return how full the bars of each of so many laws are, from nearly hollow to full.
+
+    >>> fullness(3)
+    [0.2, 0.6, 1.0]
+    """
+    steps = max(1, laws - 1)
+    return [1 - (1 - HOLLOW) * place / steps for place in reversed(range(laws))]
 
 
 def lines(

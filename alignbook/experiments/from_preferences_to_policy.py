@@ -49,7 +49,7 @@ def run(settings: Settings, *, seed: int = 0, engine: str = "numpy") -> Iterator
             _append(table, ("distance", snapshot.step, *spread.tolist(), None, None, None))
             yield {name: list(column) for name, column in table.items()}
     means = np.exp(log_p.tolist()).mean(axis=0)
-    for law, chances in (("tilt", np.exp(target.tolist())), ("DPO", means)):
+    for law, chances in (("reference", np.exp(REF_LOG_P)), ("tilt", np.exp(target.tolist())), ("DPO", means)):
         for answer, chance in zip(ANSWERS, chances.tolist(), strict=True):
             _append(table, ("law", None, None, None, None, answer, law, chance))
     yield table
@@ -59,7 +59,7 @@ def describe(table: Table, settings: Settings) -> str:
     """Say how far from the tilt the trainings end, and what they make of Canberra."""
     end = max(i for i, part in enumerate(table["part"]) if part == "distance")
     low, middle, high = (table[name][end] for name in ("low", "middle", "high"))
-    goal, mean = (table["probability"][end + 1 + place] for place in (0, len(ANSWERS)))
+    goal, mean = (table["probability"][place] for place in (-2 * len(ANSWERS), -len(ANSWERS)))
     flipped = f"{settings['noise']:.0%} of labels flipped"
     return (
         f"{settings['pairs']} pairs, {flipped}: the median training ends {middle:.2g} nats from the tilt, nine in ten "

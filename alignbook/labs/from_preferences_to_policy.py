@@ -1,4 +1,4 @@
-"""The picture of "From preferences to policy": the tilt and DPO's law as bars, and the distance as training goes on."""
+"""The picture of "From preferences to policy": reference, tilt and DPO's law as bars, and the distance in training."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from alignbook.labs.shared import bars
 
 def chart(data: alt.NamedData) -> alt.HConcatChart:
     """Return the chart of the dataset `data`."""
-    laws = bars(data, ANSWERS, ("tilt", "DPO"))
+    laws = bars(data, ANSWERS, ("reference", "tilt", "DPO"))
     guess = alt.Chart(data).transform_filter(GUESS).transform_calculate(words="'you said: ' + datum.guess")
     said = guess.mark_text(align="right", baseline="top").encode(x=alt.value("width"), y=alt.value(0), text="words:N")
     laws.layer.append(said)

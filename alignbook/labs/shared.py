@@ -18,10 +18,10 @@ def moving_point(base: Any) -> list[Any]:
     ]
 
 
-def bars(data: alt.NamedData, answers: Sequence[str], laws: tuple[str, str]) -> Any:
-    """Return two laws as bars, the first nearly hollow; a tick marks where the second stood before."""
+def bars(data: alt.NamedData, answers: Sequence[str], laws: Sequence[str]) -> Any:
+    """Return laws as bars, the first nearly hollow, the last full; a tick marks where the last stood before."""
     colors = alt.Scale(domain=list(answers), range=list(figures.PALETTE[: len(answers)]))
-    fills = alt.Scale(domain=list(laws), range=[figures.HOLLOW, 1.0])
+    fills = alt.Scale(type="ordinal", domain=list(laws), range=figures.fullness(len(laws)))
     wrapped = alt.Axis(labelAngle=0, labelExpr="length(datum.label) > 8 ? split(datum.label, ' ') : datum.label")
     base = (
         alt.Chart(data)
@@ -33,7 +33,7 @@ def bars(data: alt.NamedData, answers: Sequence[str], laws: tuple[str, str]) -> 
         )
     )
     now = base.transform_filter(NOW).encode(color=alt.Color("answer:N", scale=colors, legend=None))
-    before = base.transform_filter(LAST).transform_filter(f"datum.law === '{laws[1]}'")
+    before = base.transform_filter(LAST).transform_filter(f"datum.law === '{laws[-1]}'")
     return alt.layer(
         now.mark_bar().encode(opacity=alt.Opacity("law:N", sort=list(laws), scale=fills, legend=alt.Legend())),
         now.mark_bar(filled=False, strokeWidth=1.5),
