@@ -61,7 +61,8 @@ def run(settings: Settings, *, seed: int = 0, engine: str = "numpy") -> Iterator
     optimum, far = tilt(ref, reward, beta), farthest(ref, reward, beta, shortfall)
     laws = [[math.exp(float(x)) for x in law] for law in (optimum, far)]
     moved = sum(abs(p - q) for p, q in zip(*laws, strict=True)) / 2
-    allowed = [min(1.0, float(np.sqrt(shortfall / b / 2))) for b in BETA.grid]
+    nats = [shortfall / b for b in BETA.grid]
+    allowed = [min(1.0, math.sqrt(most / 2)) for most in nats]
     grid = len(BETA.grid)
     yield {
         "part": ["law"] * 8 + ["bound"] * grid + ["point"],
@@ -70,13 +71,13 @@ def run(settings: Settings, *, seed: int = 0, engine: str = "numpy") -> Iterator
         "probability": [*laws[0], *laws[1]] + [None] * (grid + 1),
         "beta": [None] * 8 + [*BETA.grid, beta],
         "moved": [None] * 8 + [*allowed, moved],
-        "kl": [float(kl_divergence(far, optimum))] * (grid + 9),
+        "kl": [None] * 8 + [*nats, float(kl_divergence(far, optimum))],
     }
 
 
 def describe(table: Table, settings: Settings) -> str:
     """Say how far the farthest policy is, in mass and in nats."""
-    moved, kl, bound = table["moved"][-1], table["kl"][0], settings["shortfall"] / settings["beta"]
+    moved, kl, bound = table["moved"][-1], table["kl"][-1], settings["shortfall"] / settings["beta"]
     return (
         f"At beta {settings['beta']:g} a policy with the optimum's budget and at most {settings['shortfall']:g} less "
         f"reward can have {moved:.3f} of its mass elsewhere. Its divergence from the optimum is {kl:.4g} nat, and "

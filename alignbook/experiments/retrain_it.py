@@ -66,10 +66,10 @@ def describe(table: Table, settings: Settings) -> str:
     """Say how far the runs have come, how far apart they are, and whether they shake."""
     reached, best = _course(table, "objective")[-1], best_objective(settings["beta"])
     step, spread = table["step"][-1], table["high"][-2] - table["low"][-2]
-    settled = f"the median run's objective is {reached:.4f}, {max(best - reached, 0.0):.4f} below the optimum's"
+    settled = f"the median run's objective is {reached:.4f}, {max(best - reached, 0.0):.4f} below the optimum"
     return (
-        f"After {step} steps {settled}; nine runs in ten lie within {spread:.4f}. "
-        f"Steps oscillate beyond a learning rate of {edge(settings['beta']):.3g} here."
+        f"After {step} steps {settled}; nine runs in ten differ by at most {spread:.4f}. "
+        f"Steps oscillate beyond a learning rate of {edge(settings['beta']):.3g}."
     )
 
 

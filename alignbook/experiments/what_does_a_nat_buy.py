@@ -1,5 +1,6 @@
 """What does a nat buy? The tilt at a budget or at a beta, and where it stands on the frontier."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -75,8 +76,7 @@ def run(settings: Settings, *, seed: int = 0, engine: str = "numpy") -> Iterator
     weights = np.array(entries_of(REFERENCES, settings["reference"]))
     ref = log_softmax(to_engine(np.log(weights), engine))
     reward = to_engine(entries_of(REWARDS, settings["reward"]), engine)
-    by_budget = settings["dial"] == "budget"
-    law = tilt_to_kl(ref, reward, settings["kl_budget"]).log_p if by_budget else tilt(ref, reward, settings["beta"])
+    law, beta = _dialed(ref, reward, settings)
     frontier = tilt_to_kl(ref, reward, to_engine(BUDGETS, engine))
     start, best = float(expectation(ref, reward)), float(expectation(condition_on_best(ref, reward), reward))
     gains = [float(x) - start for x in (*frontier.reward, expectation(law, reward))]
@@ -89,17 +89,27 @@ def run(settings: Settings, *, seed: int = 0, engine: str = "numpy") -> Iterator
         "kl": [None] * 8 + BUDGETS.tolist() + [float(kl_divergence(law, ref))],
         "gain": [None] * 8 + gains,
         "share": [None] * 8 + [gain / (best - start) if best > start else 0.0 for gain in gains],
+        "beta": [None] * (7 + points) + [beta if beta < math.inf else None],
     }
 
 
+def _dialed(ref: Array, reward: Array, settings: Settings) -> tuple[Array, float]:
+    """Return the tilt that the reader has set, and its beta: inf for the reference, 0 once only the best is left."""
+    if settings["dial"] == "beta":
+        return tilt(ref, reward, settings["beta"]), settings["beta"]
+    found = tilt_to_kl(ref, reward, settings["kl_budget"])
+    return found.log_p, float(found.beta)
+
+
 def describe(table: Table, settings: Settings) -> str:
-    """Say what is spent, what it buys and who gains most."""
+    """Say what is spent, at which price if that was not set, what it buys and who gains most."""
     before, after = table["probability"][:4], table["probability"][4:8]
     winner = max(range(4), key=lambda i: after[i] - before[i])
     by_beta = settings["dial"] == "beta"
     dial = f"Beta {settings['beta']:g}" if by_beta else f"A budget of {settings['kl_budget']:g} nats"
+    price = "" if by_beta or table["beta"][-1] is None else f", at beta {table['beta'][-1]:.3g},"
     return (
-        f"{dial} spends {table['kl'][-1]:.3f} nats and gains {table['gain'][-1]:.3f} of mean reward, "
+        f"{dial} spends {table['kl'][-1]:.3f} nats{price} and gains {table['gain'][-1]:.3f} of mean reward, "
         f"{table['share'][-1]:.0%} of all that can be gained. "
         f"{ANSWERS[winner]} goes from {before[winner]:.3f} to {after[winner]:.3f}."
     )

@@ -22,6 +22,10 @@ def chart(data: alt.NamedData) -> alt.HConcatChart:
     right = alt.layer(
         frontier.transform_filter(LAST).mark_line(color=figures.INK, opacity=0.3, strokeDash=[4, 4]),
         frontier.transform_filter(NOW).mark_line(color=figures.INK),
+        frontier.transform_filter(NOW)
+        .transform_filter("datum.kl === 2")
+        .mark_text(align="left", baseline="top", dx=4, dy=8)
+        .encode(text=alt.value("frontier")),
         *moving_point(base),
         _guessed(base),
     ).properties(height=200)
@@ -29,14 +33,23 @@ def chart(data: alt.NamedData) -> alt.HConcatChart:
 
 
 def _guessed(base: Any) -> Any:
-    """Return the layer that stands where the frontier would be at 0.4 nat if the reader's guess were right."""
+    """Return the layer that stands where the frontier would be at 0.4 nat if the reader's guess were right.
+
+    It is a diamond, or a triangle that points up at the upper edge where the guess lies beyond all that can be gained.
+    """
     at_first = "datum.part === 'frontier' && datum.ghost === '' && abs(datum.kl - 0.1) < 1e-9 ? datum.share : 0"
+    shapes = alt.Scale(domain=["there", "beyond"], range=["diamond", "triangle-up"])
     return (
         base.transform_calculate(here=at_first)
         .transform_joinaggregate(first="max(here)")
         .transform_filter(GUESS)
-        .transform_calculate(kl="0.4", share="min(1, datum.guess * datum.first)")
-        .mark_point(shape="diamond", size=140, filled=False, strokeWidth=2.5, color=figures.INK)
+        .transform_calculate(
+            kl="0.4",
+            share="min(1, datum.guess * datum.first)",
+            stands="datum.guess * datum.first > 1 ? 'beyond' : 'there'",
+        )
+        .mark_point(size=140, filled=False, strokeWidth=2.5, color=figures.INK)
+        .encode(shape=alt.Shape("stands:N", scale=shapes, legend=None))
     )
 
 
