@@ -2,6 +2,7 @@
 
 import weakref
 from collections.abc import Iterator
+from typing import Any
 
 import altair as alt
 
@@ -43,7 +44,7 @@ def describe(table: Table, settings: Settings) -> str:
     return f"At rate {settings['rate']:g} the curve reaches {table['height'][-1]:.4g} after {table['step'][-1]} steps."
 
 
-def chart(data: alt.NamedData) -> alt.LayerChart:
+def chart(data: alt.NamedData) -> Any:
     """Draw the curve, with its end as a point."""
     base = alt.Chart(data).encode(
         x=alt.X("step:Q", scale=alt.Scale(domain=[0, 10])),

@@ -1,6 +1,6 @@
 """Vouches for the labs of the book's pages, and for their front end fed by a kernel that the tests play.
 
-Every lab that a chapter shows is found by itself; a small lab of the tests joins them.
+Every lab that a page shows is found by itself, and tested once; a small lab of the tests joins them.
 """
 
 import dataclasses
@@ -18,10 +18,9 @@ from tools import bare_page as bare
 
 ROOT = Path(__file__).parents[2]
 SHOWN = re.compile(r"^from alignbook\.labs\.(\w+) import", re.MULTILINE)
-CHAPTERS = sorted((ROOT / "chapters").glob("*.md"))
-LABS = [("sample", "labs_sample")] + [
-    (path.stem, name) for path in CHAPTERS for name in SHOWN.findall(path.read_text("utf-8"))
-]
+PAGES = [*sorted((ROOT / "chapters").glob("*.md")), *sorted((ROOT / "book").glob("*.md"))]
+HOMES = {name: path for path in reversed(PAGES) for name in SHOWN.findall(path.read_text("utf-8"))}
+LABS = [("sample", "labs_sample"), *((f"{path.parent.name}/{path.stem}", name) for name, path in HOMES.items())]
 HEADER = 60  # pixels that the theme's header covers
 VALUES = """(name) => [...document.querySelectorAll(`[data-lab="${name}"] .alignbook-panel`)].map((panel) =>
   panel.alignbookView.data("table"))"""
@@ -41,7 +40,7 @@ def address(request):
     page, name = request.param
     if page == "sample":
         return request.getfixturevalue("sample_page").as_uri(), name
-    return (request.getfixturevalue("built_book") / f"chapters/{page}.html").as_uri(), name
+    return (request.getfixturevalue("built_book") / f"{page}.html").as_uri(), name
 
 
 def lab_in(tab, address, query=""):
@@ -66,6 +65,11 @@ def commit(lab):
     if form.count():
         if form.locator("input[type=radio]").count():
             form.locator("input[type=radio]").first.press("Space")
+        for box in form.locator("input[type=number]").all():
+            if not box.input_value():
+                low, high = (float(box.get_attribute(name)) for name in ("min", "max"))
+                box.fill(str((low + high) / 2))
+                box.press("Tab")
         form.get_by_role("button", name="Commit").press("Enter")
 
 
@@ -80,10 +84,19 @@ def main_sliders(lab):
     return lab.locator(".alignbook-main .alignbook-input:not([hidden]) input[type=range]")
 
 
+MOVES = """(slider, places) => {
+  places.forEach((place) => {
+    slider.value = place;
+    slider.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+  return slider.closest(".alignbook-lab").querySelector("[aria-live=polite]").textContent;
+}"""
+
+
 def away(slider):
-    """Move a slider, in two steps, to the end where it is not."""
-    slider.press("ArrowRight")
-    slider.press("Home" if slider.input_value() == slider.get_attribute("max") else "End")
+    """Move a slider, in two steps, to the end where it is not; at once, so that nothing settles in between."""
+    last = int(slider.get_attribute("max"))
+    slider.evaluate(MOVES, [last // 2, 0 if slider.input_value() == str(last) else last])
 
 
 def serious(tab, address):
@@ -155,6 +168,7 @@ def test_after_committing_the_guess_stands_beside_the_answer_until_forgotten(tab
         pytest.skip("this lab asks no question")
     commit(lab)
     settled(tab, address)
+    assert lab.locator(":focus").count() == 1  # not lost with the form
     verdict = lab.locator(".alignbook-verdict").text_content()
     assert re.match(r"You said: .+\. It is: .+\. ", verdict)
     assert any(row["ghost"] == "guess" for rows in tab.evaluate(VALUES, address[1]) for row in rows)
@@ -163,6 +177,7 @@ def test_after_committing_the_guess_stands_beside_the_answer_until_forgotten(tab
     assert lab.locator(".alignbook-verdict").text_content() == verdict
     lab.get_by_role("button", name="Forget my guesses").press("Enter")
     lab.locator(".alignbook-ask").wait_for()
+    assert lab.locator(".alignbook-ask :focus").count() == 1
     assert lab.locator(".alignbook-sentence").text_content() == ""
     assert tab.evaluate("localStorage.getItem('alignbook-guesses')") == "{}"
 
@@ -182,11 +197,12 @@ def test_the_sentence_is_the_picture_s_name_and_is_announced_when_things_settle(
     said = lab.locator(".alignbook-sentence").text_content()
     assert lab.get_by_role("img", name=said, exact=True).count() == 1
     announced = lab.locator("[aria-live=polite]")
-    assert announced.text_content() == said
-    main_sliders(lab).first.press("Home")
-    main_sliders(lab).first.press("End")
-    main_sliders(lab).first.press("ArrowLeft")
-    assert announced.text_content() == said
+    heard = announced.text_content()
+    verdict = lab.locator(".alignbook-verdict")
+    assert heard == (f"{verdict.text_content()} {said}" if verdict.is_visible() else said)
+    slider = main_sliders(lab).first
+    last = int(slider.get_attribute("max"))
+    assert slider.evaluate(MOVES, [0, last, last - 1]) == heard  # what is announced while it moves
     settled(tab, address)
     assert announced.text_content() == lab.locator(".alignbook-sentence").text_content()
 
@@ -276,7 +292,7 @@ def test_a_lab_moves_over_http_too(tab, sample_page):
         lab = opened(tab, address)
         away(main_sliders(lab).first)
         settled(tab, address)
-    assert lab.locator(".alignbook-sentence").text_content() == "At rate 0.1 the curve reaches 0.2 after 10 steps."
+    assert lab.locator(".alignbook-sentence").text_content() == "At rate 1 the curve reaches 2 after 10 steps."
     assert tab.outside == []
 
 
@@ -465,3 +481,33 @@ def test_a_lab_without_the_drawing_code_says_what_to_run(tab, sample_page):
     assert "Run the chapter's first cell" in tab.locator(LIVE).text_content()
     tab.evaluate("() => { window.vegaEmbed = window.kept; }")
     in_state(tab, "settled")
+
+
+def test_nobody_commits_to_a_number_they_never_chose(tab, sample_page):
+    lab = lab_in(tab, (sample_page.as_uri(), "labs_sample"))
+    lab.get_by_role("button", name="Commit").press("Enter")
+    assert lab.locator(".alignbook-ask").count() == 1
+    assert lab.locator(".alignbook-ask input:invalid").count() == 1
+
+
+def test_reset_leaves_no_ghost_and_the_verdict_says_what_it_is_about(tab, sample_page):
+    address = (sample_page.as_uri(), "labs_sample")
+    lab = opened(tab, address)
+    away(main_sliders(lab).first)
+    settled(tab, address)
+    assert lab.locator(".alignbook-verdict").text_content().endswith("Reset goes back to them.)")
+    assert "the setting before" in lab.text_content()
+    lab.get_by_role("button", name="Reset").press("Enter")
+    settled(tab, address)
+    assert not any(row["ghost"] == "last" for row in tab.evaluate(VALUES, address[1])[0])
+    assert "Reset goes back" not in lab.locator(".alignbook-verdict").text_content()
+
+
+def test_a_link_to_a_setting_waits_for_the_prediction_and_stays_in_view(tab, sample_page):
+    address = (sample_page.as_uri(), "labs_sample")
+    lab = lab_in(tab, address, "#lab-labs_sample?rate=1")
+    assert lab.get_by_label("Rate (per step)", exact=True).input_value() == "0.5"
+    assert abs(lab.bounding_box()["y"]) < 80
+    commit(lab)
+    settled(tab, address)
+    assert lab.get_by_label("Rate (per step)", exact=True).input_value() == "1"

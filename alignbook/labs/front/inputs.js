@@ -4,7 +4,8 @@ const STEPS = 100; // from one end of a live slider to the other
 let count = 0;
 
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
-const short = (value) => (typeof value === "number" ? String(Number(value.toPrecision(3))) : String(value ?? ""));
+const rounded = (value) => (Number.isInteger(value) ? value : Number(value.toPrecision(3)));
+const short = (value) => (typeof value === "number" ? String(rounded(value)) : String(value ?? ""));
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 const nearest = (grid, value) => grid.reduce((best, at) => (Math.abs(at - value) < Math.abs(best - value) ? at : best));
 const freshId = () => `alignbook-lab-${(count += 1)}`;

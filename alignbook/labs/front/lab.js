@@ -11,6 +11,8 @@ const SETTLED_AFTER = 400; // ms without a change until the sentence is announce
 const LONG = 500; // ms until a run shows its progress
 const SEED = { kind: "number", name: "seed", label: "Seed", unit: "", low: 0, high: 999, whole: true, start: 0, grid: [] };
 
+const FIRST_INPUT = ".alignbook-input:not([hidden]) :is(input, select)";
+
 const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 const painted = () => new Promise((resolve) => { requestAnimationFrame(() => resolve()); });
 const visible = () => new Promise((resolve) => {
@@ -54,7 +56,7 @@ function controls(lab, parameters, start, source, extras, act) {
   const tries = lab.tries.filter(({ settings }) => reachable(settings))
     .map(({ label, settings }) => button(`Try: ${label}`, () => act.change({ ...start, ...settings })));
   const runner = button("Pause", act.toggle);
-  const reset = button("Reset", () => act.change(start));
+  const reset = button("Reset", act.reset);
   const buttons = make("div", { className: "alignbook-buttons" }, ...tries, ...(source.live ? [runner] : []), reset, ...extras);
   const fixed = parameters.filter(({ grid }) => !source.live && !grid.length).map(({ label }) => label);
   const note = fixed.length ? [make("small", {}, `${source.note} ${fixed.join(", ")}.`)] : [];
@@ -75,10 +77,11 @@ function controls(lab, parameters, start, source, extras, act) {
   };
 }
 
-// What the reader sees of a run: chart, sentence, verdict, progress, error, table.
+// What the reader sees of a run: chart, sentence, verdict, key, progress, error, table.
 function display(lab) {
   const words = make("p", { className: "alignbook-sentence" });
   const verdict = make("p", { className: "alignbook-verdict", hidden: true });
+  const key = make("small", { hidden: true });
   const announced = make("div", { className: "alignbook-announced", "aria-live": "polite" });
   const chart = make("div", { className: "alignbook-picture", role: "img", "aria-label": lab.question });
   const progress = make("progress", { hidden: true, "aria-label": "Progress of the run" });
@@ -87,10 +90,11 @@ function display(lab) {
   const fold = make("details", {}, make("summary", {}, "Show table"), inTable);
   const drawing = picture(chart, lab.spec);
   let table = null;
+  let unheard = ""; // the verdict, until it is announced, once
   const fill = () => inTable.replaceChildren(...(fold.open && table ? [tableOf(table)] : []));
   fold.addEventListener("toggle", fill);
   return {
-    elements: { chart, words, verdict, progress, fault, fold, announced },
+    elements: { chart, words, verdict, key, progress, fault, fold, announced },
     stop: drawing.stop,
     open: () => drawing.show(),
     start() { fault.hidden = true; },
@@ -105,12 +109,19 @@ function display(lab) {
       await drawing.show(rows);
       await painted();
     },
+    explain(text) {
+      key.hidden = !text;
+      key.textContent = text;
+    },
     judge(text) {
+      unheard = verdict.hidden ? `${text} ` : unheard;
       verdict.hidden = false;
       verdict.textContent = text;
     },
+    say(text) { announced.textContent = text; },
     settle(newTable) {
-      announced.textContent = words.textContent;
+      announced.textContent = unheard + words.textContent;
+      unheard = "";
       table = newTable;
       fill();
     },
@@ -126,25 +137,27 @@ function mount(root, lab, source, memory, handle = {}) {
   const { prediction } = lab;
   const parameters = [...lab.parameters, ...source.parameters];
   const start = Object.fromEntries(parameters.map((parameter) => [parameter.name, parameter.start]));
-  const settings = { ...start, ...memory.settings() };
   const guess = memory.guess();
+  const open = handle.open || !prediction || guess !== null; // whoever said "Show me anyway" is not asked again
+  const settings = { ...start, ...(open ? memory.settings() : {}) }; // a question is about the start
   const pause = pauseGate();
-  let open = handle.open || !prediction || guess !== null; // whoever said "Show me anyway" is not asked again
   let touched = false;
   let run = Number(root.dataset.run ?? 0);
   let running = false;
   let frame = {};
+  let verdictOf = null; // the frame that told the right answer
   let settled = null; // the table when things settled last, and the one that stays as a ghost
   let last = null;
   let timers = [];
 
   const extras = guess === null ? [] : [button("Forget my guesses", () => memory.forget())];
-  const dials = controls(lab, parameters, start, source, extras, { change, toggle });
+  const dials = controls(lab, parameters, start, source, extras, { change, toggle, reset });
   const shown = display(lab);
-  const { chart, words, verdict, progress, fault, fold, announced } = shown.elements;
+  const { chart, words, verdict, key, progress, fault, fold, announced } = shown.elements;
   const asked = open ? [] : [ask(prediction, commit)];
   const title = make("p", { className: "alignbook-question" }, lab.question);
-  root.replaceChildren(title, ...asked, dials.main, chart, words, verdict, progress, fault, dials.rest, fold, announced);
+  const below = [words, verdict, key, progress, fault, dials.rest, fold, announced];
+  root.replaceChildren(title, ...asked, dials.main, chart, ...below);
   root.classList.add("alignbook-lab");
   root.dataset.lmSuppressShortcuts = "true"; // JupyterLab leaves keys to the lab
   root.onkeydown = (event) => { // other hosts learn of no key at all
@@ -160,7 +173,7 @@ function mount(root, lab, source, memory, handle = {}) {
   });
   memory.changed(() => {
     handle.open = false;
-    remount(source);
+    remount(source, root.contains(document.activeElement) && ".alignbook-ask input");
   });
   sync();
   state("asking");
@@ -186,15 +199,16 @@ function mount(root, lab, source, memory, handle = {}) {
   }
 
   function commit(said) {
-    handle.open = open = true;
+    handle.open = true;
     if (said !== null) {
       memory.keep(said);
-      remount(source);
-      return;
     }
-    root.querySelector(".alignbook-ask").remove();
-    sync();
-    begin();
+    remount(source, FIRST_INPUT);
+  }
+
+  function reset() {
+    change(start);
+    last = null; // a fresh start has no ghost
   }
 
   function toggle() {
@@ -204,6 +218,7 @@ function mount(root, lab, source, memory, handle = {}) {
     } else if (running) {
       pause.close();
       state("paused");
+      shown.say(`Paused. ${frame.sentence ?? ""}`);
     } else {
       begin(true);
     }
@@ -244,6 +259,8 @@ function mount(root, lab, source, memory, handle = {}) {
     shown.advance(next.table.step?.at(-1), settings.steps);
     if (next.done || (isNew && !still())) {
       const ghost = same(last, next.table) ? null : last;
+      shown.explain([ghost && "Faint, hollow or thin marks: the setting before.", guess !== null && "Diamond, dots or words: your guess."]
+        .filter(Boolean).join(" "));
       await shown.draw(next, () => [...rows(ghost, "last"), ...rows(next.table, ""), ...guessRows(prediction, guess)]);
       root.dataset.painted = mine; // whose frame is on the screen
     }
@@ -255,7 +272,11 @@ function mount(root, lab, source, memory, handle = {}) {
   function finish() {
     rest();
     if (frame.answer !== undefined) {
-      shown.judge(verdictWords(prediction, guess, frame.answer, frame.why));
+      verdictOf = frame;
+    }
+    if (verdictOf) {
+      const away = lab.parameters.some(({ name }) => !same(settings[name], start[name]));
+      shown.judge(verdictWords(prediction, guess, verdictOf, away));
     }
     state("done");
     timers.push(setTimeout(settle, SETTLED_AFTER));
@@ -291,9 +312,13 @@ function mount(root, lab, source, memory, handle = {}) {
     source.stop();
   }
 
-  function remount(newSource) {
+  // Focus would be lost with the element that had it: it goes to the first that fits `focus`.
+  function remount(newSource, focus) {
     stop();
     mount(root, lab, newSource, memory, handle);
+    if (focus) {
+      root.querySelector(focus)?.focus();
+    }
   }
 }
 

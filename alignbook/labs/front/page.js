@@ -124,6 +124,14 @@ function mountLab(root, lab, host) {
   });
 }
 
+// Goes to an element, and again while charts and formulas above it find their heights, until the reader moves.
+function stayAt(root) {
+  const sizes = new ResizeObserver(() => root.scrollIntoView());
+  sizes.observe(document.body);
+  const end = () => sizes.disconnect();
+  ["wheel", "touchstart", "pointerdown", "keydown"].forEach((name) => addEventListener(name, end, { once: true }));
+}
+
 function mountPage() {
   const addresses = JSON.parse(document.querySelector("#alignbook-runtime")?.textContent ?? "{}");
   const host = workerHost(addresses);
@@ -132,7 +140,7 @@ function mountPage() {
     root.dataset.state = "waiting";
     whenDrawable(root, () => mountLab(root, lab, host));
     if (location.hash.startsWith(`#lab-${lab.name}`)) {
-      root.scrollIntoView();
+      stayAt(root);
     }
   });
 }

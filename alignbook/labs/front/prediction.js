@@ -19,12 +19,15 @@ function guessRows(prediction, guess) {
   return points.map((value, i) => ({ ghost: "guess", guess: value, at: prediction.at[i] ?? null }));
 }
 
-function verdictWords(prediction, guess, answer, why) {
+// `away` tells that the lab stands at other settings than those the question is about.
+function verdictWords(prediction, guess, { answer, why }, away) {
   const said = guess === null ? "" : `You said: ${guessWords(prediction, guess)}. `;
-  return `${said}It is: ${guessWords(prediction, answer)}. ${why}`;
+  const about = away ? " (This is about the settings the lab opens with; Reset goes back to them.)" : "";
+  return `${said}It is: ${guessWords(prediction, answer)}. ${why}${about}`;
 }
 
-// Returns a form that calls commit(guess), with null for "Show me anyway".
+// Returns a form that calls commit(guess), with null for "Show me anyway". A number's box is empty at first: nobody
+// commits to a value they never chose.
 function ask(prediction, commit) {
   const { kind, options, at, low, high } = prediction;
   const middle = (low + high) / 2;
@@ -37,6 +40,7 @@ function ask(prediction, commit) {
   const number = (label, change) => {
     const made = numberInput({ ...prediction, label, whole: false, log: false }, true, change);
     made.set(middle);
+    Object.assign(made.element.querySelector("input[type=number]"), { value: "", required: true });
     return made.element;
   };
   const name = freshId();

@@ -81,21 +81,27 @@ function liveOffer(host, lab) {
   const press = button("", () => (host.news().state === "absent" ? host.start() : host.stop()));
   const words = make("small", { role: "status" });
   const bar = make("progress", { "aria-label": "Loading Python" });
+  const far = make("small", { hidden: true });
   const megabytes = (bytes) => Math.round(bytes / 1e6);
+  const idle = "The sliders hold recorded values. With Python in this page, "
+    + `${megabytes(host.bytes)} MB to load, they move freely and models retrain here.`;
   const show = ({ state, words: said, loaded, total }) => {
     press.textContent = { absent: "Run live", loading: "Cancel", ready: "Stop live" }[state];
     bar.hidden = state !== "loading";
     if (total) {
       Object.assign(bar, { max: total, value: loaded });
     }
-    const idle = `Python in this page (${megabytes(host.bytes)} MB to load): sliders move freely, models retrain here.`;
-    const far = total ? `Loading Python: ${megabytes(loaded)} of ${megabytes(total)} MB.` : "Loading Python.";
-    words.textContent = { absent: said ?? idle, loading: far, ready: "Python runs in this page." }[state];
+    far.textContent = total ? ` ${megabytes(loaded)} of ${megabytes(total)} MB` : "";
+    far.hidden = bar.hidden;
+    const text = { absent: said ?? idle, loading: "Loading Python.", ready: "Python runs in this page." }[state];
+    if (words.textContent !== text) {
+      words.textContent = text; // a reader hears of each state once
+    }
   };
   host.watch(show);
   show(host.news());
   if (!lab.inPage) {
     return make("small", {}, "This lab's model needs torch: open the chapter in a notebook to retrain it.");
   }
-  return make("div", { className: "alignbook-offer" }, press, words, bar);
+  return make("div", { className: "alignbook-offer" }, press, words, far, bar);
 }
