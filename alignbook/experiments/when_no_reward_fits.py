@@ -14,7 +14,7 @@ TIE = 1e-9  # of rewards that a fit means to be equal
 
 RING = Number(
     "ring",
-    "The first two matches",
+    "Other two matches",
     low=0.5,
     high=0.95,
     start=0.9,
@@ -30,7 +30,7 @@ CLOSING = Number(
 )
 ASKED = Number(
     "asked",
-    "That pair asked",
+    "Ask Sydney/Canberra",
     low=1.0,
     high=10.0,
     start=1.0,
@@ -108,8 +108,8 @@ EXPERIMENT = Experiment(
     describe=describe,
     prediction=Prediction(
         question=(
-            "Three answers stand in a ring, and each is preferred to the next in 90 of 100 comparisons. Which chance "
-            "to beat the next does the best-fitting reward give to each?"
+            "Canberra is preferred to I don't know, I don't know to Sydney, and Sydney to Canberra, each in 90 of 100 "
+            "comparisons. Which chance to beat the next in this ring does the best-fitting reward give to each?"
         ),
         kind="choice",
         options=OPTIONS,

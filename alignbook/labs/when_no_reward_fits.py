@@ -33,12 +33,30 @@ def _rewards(data: alt.NamedData) -> Any:
         base.transform_filter(NOW).mark_bar().encode(color=alt.Color("answer:N", scale=BY_ANSWER, legend=None)),
         base.transform_filter(NOW).mark_tick(color=figures.INK, thickness=2),  # a reward of 0 has no bar
         base.transform_filter(LAST).mark_tick(color=figures.INK, thickness=2, opacity=0.4),
+        _key(
+            data,
+            LAST,
+            "datum.part === 'reward' && datum.answer === 'Sydney'",
+            "'faint: before'",
+            side="right",
+            above=-14,
+        ),
     ).properties(height=200)
+
+
+def _key(data: alt.NamedData, ghost: str, row: str, words: str, *, side: str, above: int = 4) -> Any:
+    """Return the layer that says at the panel's upper edge what a mark stands for, while there are such rows."""
+    chosen = alt.Chart(data).transform_filter(ghost).transform_filter(row)
+    return (
+        chosen.transform_calculate(words=words)
+        .mark_text(align=side, baseline="bottom")
+        .encode(x=alt.value(0 if side == "left" else "width"), y=alt.value(-above), text="words:N")
+    )
 
 
 def _matches(data: alt.NamedData) -> Any:
     chance = alt.Y("chance:Q", title="chance to win", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%"))
-    fills = alt.Scale(domain=SOURCES, range=[figures.HOLLOW, 1.0])
+    fills = alt.Scale(type="ordinal", domain=SOURCES, range=[figures.HOLLOW, 1.0])
     base = (
         alt.Chart(data)
         .transform_filter("datum.part === 'match'")
@@ -48,22 +66,32 @@ def _matches(data: alt.NamedData) -> Any:
             y=chance,
         )
     )
-    legend = alt.Legend(symbolStrokeColor=figures.INK, symbolFillColor=figures.INK)
     chances = ", ".join(f"'{option}': {option}" for option in OPTIONS[:3])
     guess = alt.Chart(data).transform_filter(GUESS).transform_calculate(chance=f"({{{chances}}})[datum.guess]")
-    now = base.transform_filter(NOW)
+    now = base.transform_filter(NOW).encode(color=alt.Color("answer:N", scale=BY_ANSWER, legend=None))
     return alt.layer(
-        now.mark_bar(strokeWidth=1.5).encode(
-            fill=alt.Fill("answer:N", scale=BY_ANSWER, legend=None),
-            stroke=alt.Stroke("answer:N", scale=BY_ANSWER, legend=None),
-            fillOpacity=alt.FillOpacity("source:N", sort=SOURCES, scale=fills, legend=legend),
-        ),
+        now.mark_bar().encode(opacity=alt.Opacity("source:N", sort=SOURCES, scale=fills, legend=alt.Legend())),
+        now.mark_bar(filled=False, strokeWidth=1.5),
         base.transform_filter(LAST)
         .transform_filter("datum.source === 'best fit'")
         .mark_tick(color=figures.INK, thickness=2, opacity=0.6),
         guess.transform_filter("isValid(datum.chance)")
         .mark_rule(color=figures.INK, strokeDash=[2, 3])
         .encode(y=chance),
+        _key(
+            data,
+            GUESS,
+            "isValid(datum.guess)",
+            "(datum.guess > 0 ? '┄ ' : '') + 'you said ' + datum.guess",
+            side="left",
+        ),
+        _key(
+            data,
+            LAST,
+            "datum.part === 'match' && datum.answer === 'Sydney' && datum.source === 'people'",
+            "'▬ best fit before'",
+            side="right",
+        ),
     ).properties(height=200)
 
 
