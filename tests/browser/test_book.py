@@ -32,7 +32,8 @@ def documents(entry) -> list[str]:
 
 
 CONTENTS = yaml.safe_load((ROOT / "_toc.yml").read_text("utf-8"))
-PAGES = [f"{page}.html" for page in (CONTENTS["root"], *documents(CONTENTS), "search", "genindex")]
+ALONE = ("labs/teach_it_no", "labs/own_run")  # pages of labs: one that asks for a guess, one that does not
+PAGES = [f"{page}.html" for page in (CONTENTS["root"], *documents(CONTENTS), *ALONE, "search", "genindex")]
 CHAPTERS = [page for page in PAGES if page.startswith("chapters/")]
 
 
@@ -94,6 +95,39 @@ def test_nothing_is_wider_than_a_phone(tab, site, page):
     open_page(tab, f"{site}/{page}", width=390)
     assert tab.evaluate("document.scrollingElement.scrollWidth") <= 390
     assert tab.evaluate(OUT_OF_BOX) == 0
+
+
+@pytest.mark.parametrize("size", [(1280, 900), (390, 844)], ids=["desk", "phone"])
+def test_the_book_s_first_bet_is_in_view_without_scrolling(tab, site, size):
+    tab.set_viewport_size(dict(zip(("width", "height"), size, strict=True)))
+    tab.goto(f"{site}/{PAGES[0]}")
+    asked = tab.locator(".alignbook-ask")
+    asked.wait_for()
+    for one in (asked.locator("legend"), *asked.get_by_role("radio").all(), *asked.get_by_role("button").all()):
+        box = one.bounding_box()
+        assert box["y"] >= 0
+        assert box["y"] + box["height"] <= size[1]
+    assert tab.evaluate("scrollY") == 0
+
+
+def test_the_keyboard_comes_to_all_four_doors_and_to_every_chapter(tab, site):
+    open_page(tab, f"{site}/{PAGES[0]}")
+    doors = tab.locator(".sd-card a.sd-stretched-link")
+    chapters = tab.locator(".alignbook-map a")
+    assert (doors.count(), chapters.count()) == (4, len(CHAPTERS))
+    for link in (*doors.all(), *chapters.all()):
+        link.focus()
+        assert link.evaluate("(link) => link === document.activeElement && link.textContent.trim().length > 3")
+        assert link.evaluate("(link) => new URL(link.href).origin") == site
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_map_s_dots_stand_beside_their_chapters(tab, site, width):
+    open_page(tab, f"{site}/{PAGES[0]}", width=width)
+    dots, lines = (tab.locator(f".alignbook-map {part}").all() for part in ("circle", "li"))
+    for dot, line in zip(dots, lines, strict=True):
+        middles = [box["y"] + box["height"] / 2 for box in (dot.bounding_box(), line.bounding_box())]
+        assert abs(middles[0] - middles[1]) < 4
 
 
 @pytest.mark.parametrize("page", CHAPTERS)
