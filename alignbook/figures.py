@@ -104,7 +104,7 @@ def bars(
 def fullness(laws: int) -> list[float]:
     """Return how full the bars of each of so many laws are, from nearly hollow to full.
 
-    >>> fullness(3)
+    >>> [round(full, 2) for full in fullness(3)]
     [0.2, 0.6, 1.0]
     """
     steps = max(1, laws - 1)

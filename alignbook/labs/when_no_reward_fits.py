@@ -1,6 +1,6 @@
 """The picture of "When does no reward fit?": the best rewards, and each match as people and as the fit call it."""
 
-from typing import Any
+from typing import Any, Literal
 
 import altair as alt
 
@@ -44,7 +44,9 @@ def _rewards(data: alt.NamedData) -> Any:
     ).properties(height=200)
 
 
-def _key(data: alt.NamedData, ghost: str, row: str, words: str, *, side: str, above: int = 4) -> Any:
+def _key(
+    data: alt.NamedData, ghost: str, row: str, words: str, *, side: Literal["left", "right"], above: int = 4
+) -> Any:
     """Return the layer that says at the panel's upper edge what a mark stands for, while there are such rows."""
     chosen = alt.Chart(data).transform_filter(ghost).transform_filter(row)
     return (
