@@ -30,7 +30,7 @@ CLOSING = Number(
 )
 ASKED = Number(
     "asked",
-    "Ask Sydney/Canberra",
+    "Ask Sydney, Canberra",
     low=1.0,
     high=10.0,
     start=1.0,
