@@ -82,6 +82,6 @@ def in_state(lab: Locator, state: str) -> None:
 def set_steps(lab: Locator, steps: int) -> None:
     """Bring a lab into view, where alone a notebook lays its cells out, and type into the box of its steps."""
     lab.evaluate("(lab) => lab.scrollIntoView()")
-    box = lab.locator(".alignbook-input", has_text="Steps").locator("input[type=number]")
+    box = lab.get_by_label("Steps", exact=True)
     box.fill(str(steps))
     box.press("Enter")

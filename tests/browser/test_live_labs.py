@@ -7,6 +7,7 @@ import pytest
 
 from tools.drive_notebook import LAB, ask_kernel, cells_and_place, in_state, run_cell, set_steps
 
+TWIN = "twin = show(LAB)\ntwin.guess = 0\ntwin"
 # Every generator of the experiment that is still alive and not at its end, whoever holds it.
 ALIVE = """import gc, types
 sum(
@@ -82,6 +83,31 @@ def test_a_view_that_is_gone_leaves_no_run(live):
     }""")
     live.locator(LAB).wait_for(state="detached")
     assert ask_kernel(live, ALIVE) == "0"
+
+
+@pytest.fixture
+def twins(lab, run_live):
+    """A notebook in which two copies of a lab are at a long run each."""
+    page = run_live(lab, TWIN)
+    for copy in page.locator(LAB).all():
+        start_long_run(copy)
+    assert ask_kernel(page, ALIVE) == "2"
+    return page
+
+
+def test_a_closed_notebook_leaves_no_run_of_either_copy(twins):
+    twins.evaluate("""async () => {
+      await jupyterapp.shell.currentWidget.context.save();
+      jupyterapp.shell.currentWidget.close();
+    }""")
+    twins.locator(".jp-NotebookPanel").wait_for(state="detached")
+    assert ask_kernel(twins, ALIVE) == "0"
+
+
+def test_a_window_that_goes_away_leaves_no_run_of_either_copy(lab, twins):
+    twins.goto(lab.url("work"))
+    twins.wait_for_function("() => window.jupyterapp?.serviceManager.isReady")
+    assert ask_kernel(twins, ALIVE) == "0"
 
 
 def test_an_arrow_key_moves_the_slider_and_not_the_notebook(live):

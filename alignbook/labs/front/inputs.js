@@ -1,14 +1,13 @@
 // Inputs with labels. Each is { element, set(value) } and calls change(value) with what the reader chose.
 
 const STEPS = 100; // from one end of a live slider to the other
-let count = 0;
 
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 const rounded = (value) => (Number.isInteger(value) ? value : Number(value.toPrecision(3)));
 const short = (value) => (typeof value === "number" ? String(rounded(value)) : String(value ?? ""));
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 const nearest = (grid, value) => grid.reduce((best, at) => (Math.abs(at - value) < Math.abs(best - value) ? at : best));
-const freshId = () => `alignbook-lab-${(count += 1)}`;
+const freshId = () => `alignbook-lab-${Math.random()}`; // each lab of a notebook counts for itself: numbers would meet
 
 function make(tag, properties = {}, ...children) {
   const element = document.createElement(tag);

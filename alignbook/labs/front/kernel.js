@@ -63,8 +63,14 @@ function render({ model, el }) {
   let lab = null;
   el.append(root);
   const wait = whenDrawable(root, () => { lab = mount(root, model.get("declaration"), source, memory); });
+  // A closed notebook gives up its kernel before its views, a closed window says nothing to them: both say so here.
+  const session = model.widget_manager?.context?.sessionContext;
+  session?.disposed.connect(source.stop);
+  window.addEventListener("pagehide", source.stop);
   return () => {
     wait();
+    session?.disposed.disconnect(source.stop);
+    window.removeEventListener("pagehide", source.stop);
     lab?.stop();
     source.close();
     memory.close();

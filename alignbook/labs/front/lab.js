@@ -27,6 +27,8 @@ const visible = () => new Promise((resolve) => {
 });
 const group = (name, legend, ...children) =>
   make("fieldset", { className: name }, make("legend", {}, legend), ...children);
+// Notebook 7 looks for the mark no further up than to what has the focus.
+const keepKeys = ({ target }) => { target.dataset.lmSuppressShortcuts = "true"; };
 
 // A gate that a pause closes: whoever passes waits until it opens.
 function pauseGate() {
@@ -160,6 +162,7 @@ function mount(root, lab, source, memory, handle = {}) {
   root.replaceChildren(title, ...asked, dials.main, chart, ...below);
   root.classList.add("alignbook-lab");
   root.dataset.lmSuppressShortcuts = "true"; // JupyterLab leaves keys to the lab
+  root.addEventListener("focusin", keepKeys);
   root.onkeydown = (event) => { // other hosts learn of no key at all
     if (!event.ctrlKey && !event.metaKey) {
       event.stopPropagation();
