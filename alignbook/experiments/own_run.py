@@ -150,7 +150,7 @@ def _of_rewards(table: Table) -> str:
     if margin <= 0:
         return "The margin does not grow: nothing of the preferences has been learned."
     if chosen < -NOTABLE * margin:
-        return f"The chosen reward falls by {_short(-chosen)} while the margin grows: likelihood displacement."
+        return f"The chosen reward falls by {_short(-chosen)}: likelihood displacement."
     moves = (f"{'rises' if change > 0 else 'falls'} by {_short(abs(change))}" for change in (chosen, rejected))
     return "The chosen reward {} and the rejected one {}.".format(*moves)
 
@@ -165,7 +165,7 @@ def _of_prediction(table: Table, fitted: float) -> str:
     off = _short(abs(end - predicted))
     there = "there" if off == "0" else f"{off} {'above' if end > predicted else 'below'}"
     read = "all rows" if fitted == 1 else f"its first {fitted:.0%}"
-    return f"Judged by {read}, a noise-free run would end at a loss of {_short(predicted)}; this one ends {there}."
+    return f"Without noise {read} would lead to a loss of {_short(predicted)}; it ends {there}."
 
 
 def _of_held_out(table: Table) -> str:

@@ -105,14 +105,14 @@ def test_the_noisy_sample_ends_above_its_prediction_and_shows_displacement():
     assert (
         f"the loss goes from 0.693 to {last['loss']:.3g}, the reward margin from 0 to {last['margin']:.3g}" in sentence
     )
-    assert f"The chosen reward falls by {-last['chosen']:.3g} while the margin grows: likelihood" in sentence
+    assert f"The chosen reward falls by {-last['chosen']:.3g}: likelihood" in sentence
     (frame,) = EXPERIMENT.run(starts(EXPERIMENT), seed=0, engine="numpy")
     predicted = np.mean(curve(frame, own_run.PREDICTION)[-6:])
-    assert f"a loss of {predicted:.3g}; this one ends {last['loss'] - predicted:.3g} above." in sentence
+    assert f"a loss of {predicted:.3g}; it ends {last['loss'] - predicted:.3g} above." in sentence
 
 
 def test_the_noise_free_sample_ends_where_predicted():
-    assert "Judged by its first 20%, a noise-free run would end at a loss of 0.129; this one ends there." in said(PAIR)
+    assert "Without noise its first 20% would lead to a loss of 0.129; it ends there." in said(PAIR)
 
 
 SAID = {
