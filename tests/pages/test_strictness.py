@@ -60,10 +60,13 @@ def test_misspelled_references_fail_the_build(build):
         "label": "{ref}`no-such-label`",
         "equation": "{eq}`no-such-equation`",
         "theorem": "{prf:ref}`no-such-theorem`",
+        "lab": "{lab}`words <no_such_lab>`",
+        "setting": "{lab}`words <teach_it_no?steps=15>`",
     }
     built = build("\n\n".join(wrong.values()))
     assert built.returncode != 0
-    for name in ("natt", "nobody2024", "tillt", "no-such-label", "no-such-equation", "no-such-theorem"):
+    names = ("natt", "nobody2024", "tillt", "no-such-label", "no-such-equation", "no-such-theorem")
+    for name in (*names, "no_such_lab", "the record of teach_it_no holds no such setting"):
         assert name in built.stdout + built.stderr
 
 
