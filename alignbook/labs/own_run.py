@@ -16,7 +16,8 @@ from alignbook.labs.lab import LAST, NOW, Lab
 
 def chart(data: alt.NamedData) -> alt.HConcatChart:
     """Return the chart of the dataset `data`; a faint line is the prediction at the last setting."""
-    return alt.hconcat(_panel(data, ("loss", PREDICTION, HELD_OUT), "loss"), _panel(data, REWARDS, "reward"))
+    panels = _panel(data, ("loss", PREDICTION, HELD_OUT), "loss"), _panel(data, REWARDS, "reward")
+    return alt.hconcat(*panels).properties(usermeta={"phone": [85, 85]})  # its sentence is long
 
 
 def _panel(data: alt.NamedData, names: Sequence[str], quantity: str) -> Any:
