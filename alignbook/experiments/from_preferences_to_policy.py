@@ -30,7 +30,7 @@ COVERAGE = Choice("coverage", "Compared", tuple(COMPARED), "all answers alike")
 
 
 def run(settings: Settings, *, seed: int = 0, engine: str = "numpy") -> Iterator[Table]:
-    """Yield the distance to the tilt as training goes on, over many data sets; at the end also the laws."""
+    """Yield the distance to the tilt as training goes on, over many data sets, and the laws at the moment."""
     ref, reward = to_engine(REF_LOG_P, engine), to_engine(REWARD, engine)
     target = tilt(ref, reward, BETA)
     with np.errstate(divide="ignore"):
@@ -41,18 +41,14 @@ def run(settings: Settings, *, seed: int = 0, engine: str = "numpy") -> Iterator
     names = ("part", "step", "low", "middle", "high", "answer", "law", "probability")
     table: Table = {name: [] for name in names}
     training = dpo_descent(directions, BETA, LEARNING_RATE, weights=shares)
-    log_p = ref
     for snapshot in itertools.islice(training, STEPS + 1):
         if snapshot.step in MOMENTS:
             log_p = softmax_policy(ref + snapshot.theta)
             spread = np.quantile(kl_divergence(log_p, target).tolist(), [0.05, 0.5, 0.95])
             _append(table, ("distance", snapshot.step, *spread.tolist(), None, None, None))
-            yield {name: list(column) for name, column in table.items()}
-    means = np.exp(log_p.tolist()).mean(axis=0)
-    for law, chances in (("reference", np.exp(REF_LOG_P)), ("tilt", np.exp(target.tolist())), ("DPO", means)):
-        for answer, chance in zip(ANSWERS, chances.tolist(), strict=True):
-            _append(table, ("law", None, None, None, None, answer, law, chance))
-    yield table
+            frame = {name: list(column) for name, column in table.items()}
+            _append_laws(frame, np.exp(target.tolist()), np.exp(log_p.tolist()).mean(axis=0))
+            yield frame
 
 
 def describe(table: Table, settings: Settings) -> str:
@@ -99,6 +95,12 @@ EXPERIMENT = Experiment(
 def _append(table: Table, row: tuple) -> None:
     for column, value in zip(table.values(), row, strict=True):
         column.append(value)
+
+
+def _append_laws(table: Table, target: np.ndarray, mean: np.ndarray) -> None:
+    for law, chances in (("reference", np.exp(REF_LOG_P)), ("tilt", target), ("DPO", mean)):
+        for answer, chance in zip(ANSWERS, chances.tolist(), strict=True):
+            _append(table, ("law", None, None, None, None, answer, law, chance))
 
 
 def _each_outcome(wins: Array) -> tuple[Array, Array]:
