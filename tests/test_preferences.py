@@ -11,7 +11,7 @@ import exact
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from mpmath import mp, mpf
 from scipy.optimize import minimize
@@ -49,14 +49,17 @@ def plain_log_posterior(reward, wins, prior_variance=math.inf):
 
 
 def assert_wins_are_as_often_as_expected(wins, reward, relative):
-    """The likelihood's equations, in exact arithmetic on the fitted floats."""
+    """The likelihood's equations, in exact arithmetic on the fitted floats.
+
+    Rounding at the pair that met most often, some 1e-15 of its count, reaches the answers that met seldom.
+    """
     with mp.workdps(exact.DIGITS):
         r = [mpf(float(x)) for x in reward]
         for i, row in enumerate(wins):
             expected = mp.fsum((mpf(float(a)) + mpf(float(b))) / (1 + mp.exp(r[j] - r[i])) for j, (a, b) in
                                enumerate(zip(row, wins[:, i], strict=True)) if j != i)  # fmt: skip
             compared = float(np.sum(row) + np.sum(wins[:, i]))
-            exact.assert_close(np.sum(row), [expected], absolute=relative * compared)
+            exact.assert_close(np.sum(row), [expected], absolute=relative * compared + 1e-15 * float(np.max(wins)))
 
 
 # By hand
@@ -129,6 +132,8 @@ def win_tables(draw, max_answers=6):
     return wins * (1 - np.eye(answers))
 
 
+@example(np.array([[0, 0, 0, 0, 1, 0], [0, 0, 0, 1, 0, 0], [0, 2, 0, 0, 1e6, 0], [0, 0, 0, 0, 0, 1],
+                   [0, 0, 1e6, 0, 0, 0], [1, 0, 0, 0, 0, 0]]))  # fmt: skip
 @given(win_tables())
 def test_a_finite_fit_is_one_with_a_single_strong_component(wins):
     parts, _ = connected_components(wins > 0, directed=True, connection="strong")
