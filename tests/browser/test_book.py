@@ -55,7 +55,7 @@ def site(built_book):
 
 def open_page(tab, address, width=1280, scheme="light"):
     tab.set_viewport_size({"width": width, "height": 800})
-    tab.emulate_media(color_scheme=scheme)
+    tab.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # no color on its way to another
     tab.goto(address)
     tab.wait_for_function(SETTLED)
 
