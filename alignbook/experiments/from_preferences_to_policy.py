@@ -30,7 +30,7 @@ COVERAGE = Choice("coverage", "Compared", tuple(COMPARED), "all answers alike")
 
 
 def run(settings: Settings, *, seed: int = 0, engine: str = "numpy") -> Iterator[Table]:
-    """Yield the distance to the tilt as training goes on, over many data sets, and the laws at the moment."""
+    """Yield the distance to the tilt as training goes on, over many data sets; at the end also the laws."""
     ref, reward = to_engine(REF_LOG_P, engine), to_engine(REWARD, engine)
     target = tilt(ref, reward, BETA)
     with np.errstate(divide="ignore"):
@@ -41,26 +41,33 @@ def run(settings: Settings, *, seed: int = 0, engine: str = "numpy") -> Iterator
     names = ("part", "step", "low", "middle", "high", "answer", "law", "probability")
     table: Table = {name: [] for name in names}
     training = dpo_descent(directions, BETA, LEARNING_RATE, weights=shares)
+    log_p = ref
     for snapshot in itertools.islice(training, STEPS + 1):
         if snapshot.step in MOMENTS:
             log_p = softmax_policy(ref + snapshot.theta)
             spread = np.quantile(kl_divergence(log_p, target).tolist(), [0.05, 0.5, 0.95])
             _append(table, ("distance", snapshot.step, *spread.tolist(), None, None, None))
-            frame = {name: list(column) for name, column in table.items()}
-            _append_laws(frame, np.exp(target.tolist()), np.exp(log_p.tolist()).mean(axis=0))
-            yield frame
+            yield {name: list(column) for name, column in table.items()}
+    means = np.exp(log_p.tolist()).mean(axis=0)
+    for law, chances in (("reference", np.exp(REF_LOG_P)), ("tilt", np.exp(target.tolist())), ("DPO", means)):
+        for answer, chance in zip(ANSWERS, chances.tolist(), strict=True):
+            _append(table, ("law", None, None, None, None, answer, law, chance))
+    yield table
 
 
 def describe(table: Table, settings: Settings) -> str:
     """Say how far from the tilt the trainings end, and what they make of Canberra."""
     end = max(i for i, part in enumerate(table["part"]) if part == "distance")
     low, middle, high = (table[name][end] for name in ("low", "middle", "high"))
-    goal, mean = (table["probability"][place] for place in (-2 * len(ANSWERS), -len(ANSWERS)))
     flipped = f"{settings['noise']:.0%} of labels flipped"
-    return (
+    said = (
         f"{settings['pairs']} pairs, {flipped}: the median training ends {middle:.2g} nats from the tilt, nine in ten "
-        f"between {low:.2g} and {high:.2g}. Canberra gets {mean:.2f} on average, and {goal:.2f} under the tilt."
+        f"between {low:.2g} and {high:.2g}."
     )
+    if table["part"][-1] != "law":  # the laws come with the last frame
+        return said
+    goal, mean = (table["probability"][place] for place in (-2 * len(ANSWERS), -len(ANSWERS)))
+    return f"{said} Canberra gets {mean:.2f} on average, and {goal:.2f} under the tilt."
 
 
 def where_it_ends(table: Table, settings: Settings) -> int:
@@ -95,12 +102,6 @@ EXPERIMENT = Experiment(
 def _append(table: Table, row: tuple) -> None:
     for column, value in zip(table.values(), row, strict=True):
         column.append(value)
-
-
-def _append_laws(table: Table, target: np.ndarray, mean: np.ndarray) -> None:
-    for law, chances in (("reference", np.exp(REF_LOG_P)), ("tilt", target), ("DPO", mean)):
-        for answer, chance in zip(ANSWERS, chances.tolist(), strict=True):
-            _append(table, ("law", None, None, None, None, answer, law, chance))
 
 
 def _each_outcome(wins: Array) -> tuple[Array, Array]:
