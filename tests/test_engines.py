@@ -16,6 +16,7 @@ import torch
 
 from alignbook import (
     arrays,
+    behaviors,
     dynamics,
     gradient_estimators,
     information,
@@ -27,10 +28,11 @@ from alignbook import (
     tilting,
 )
 
-MODULES = (arrays, information, tilting, preferences, losses, policies, dynamics)
+MODULES = (arrays, information, tilting, preferences, behaviors, losses, policies, dynamics)
 MODULES += (gradient_estimators, kl_estimators, policy_gradient)
 NOT_NUMERIC = {"namespace", "engines", "to_engine", "as_arrays", "per_law", "is_floating"}  # tests/test_arrays.py
 NOT_NUMERIC |= {"letter_counts"}  # takes no array: tests/test_policies.py
+NOT_NUMERIC |= {"gaussian_noise", "laplace_noise"}  # numpy's draws, not yet moved: tests/test_behaviors.py
 
 
 class Inputs(NamedTuple):
@@ -102,6 +104,22 @@ def comparisons(x):
     return preferences.sample_preferences(x.reward, pairs, label_noise=x.order / 10, seed=1)
 
 
+def statements(x):
+    """Six statements in five features, three of a label, around the reward and its negative."""
+    xp = arrays.namespace(x.reward)
+    labels = xp.ones_like(x.reward[..., :3])
+    rows = xp.concat(
+        [features(x)[:3, :] + x.reward[..., None, :], features(x)[1:4, :] - x.reward[..., None, :]], axis=-2
+    )
+    return rows, xp.concat([labels, -labels], axis=-1)
+
+
+def clouds(x):
+    """One behavior of five noisy statements, of which the first is given, with all labels."""
+    data = behaviors.behaviors(x.reward[..., None, :], x.order / 10, num_statements=5, label_noise=0.2, seed=6)
+    return data.embeddings[..., 0, 0, :], data.labels[..., 0, :]
+
+
 def descent(x):
     """The end of a short training on three of the features, as directions of pairs."""
     run = dynamics.dpo_descent(features(x)[..., :3, :], x.beta, x.order / 10)
@@ -142,6 +160,16 @@ CALLS = {
     "win_counts by noise": lambda x: preferences.win_counts(comparisons(x), ANSWERS)[..., 0, :],
     "has_finite_fit": lambda x: preferences.has_finite_fit(wins(x) - 3),
     "fit_bradley_terry": fit,
+    "behaviors by noise": clouds,
+    "two_differences": lambda x: behaviors.two_differences(x.beta, x.order, x.reward[..., 0], ANSWERS)[..., 1, :],
+    "mean_difference": lambda x: behaviors.mean_difference(*statements(x)),
+    "distinguishability": lambda x: behaviors.distinguishability(*statements(x)),
+    "concentration": lambda x: behaviors.concentration(*statements(x)),
+    "priority_level": lambda x: behaviors.priority_level(x.reward, features(x)[0, :]),
+    "permuted_distinguishability by noise": lambda x: behaviors.permuted_distinguishability(
+        *statements(x), ANSWERS, seed=2
+    ),
+    "corrected_distinguishability": lambda x: behaviors.corrected_distinguishability(*statements(x)),
     "implicit_reward": lambda x: losses.implicit_reward(x.reward, x.reward**2 / 10, x.beta[..., None]),
     "reward_margin": lambda x: losses.reward_margin(x.reward, x.reward**2 / 10, 1.0, -x.reward, x.beta[..., None]),
     "dpo_loss": lambda x: losses.dpo_loss(30 * x.reward - 40),
