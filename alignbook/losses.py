@@ -118,7 +118,8 @@ def hinge_loss(margin: PerPair) -> Result:
 def dpo_slope(margin: PerPair) -> Slope:
     r"""Return $-\sigma(-m)$: a pair pulls with the probability that the policy gives to its other outcome."""
     xp = namespace(margin)
-    return -xp.exp(-xp.logaddexp(xp.zeros_like(margin), margin))
+    positive_part = xp.maximum(margin, xp.zeros_like(margin))  # so that no exponential overflows
+    return -xp.exp(-positive_part) / (1 + xp.exp(-xp.abs(margin)))
 
 
 def ipo_slope(margin: PerPair, beta: Scalar) -> Slope:

@@ -1,7 +1,7 @@
-r"""Policies and their parameters: a table of logits, a log-linear policy on features, a unigram policy on strings.
+r"""Policies and their parameters: a table of logits, a log-linear policy, a model's last layer, strings of letters.
 
 The softmax table has a free score for every answer. It can express every law, so what it fails to reach is the
-fault of the objective or of the training, never of the model. The other two share parameters between answers, as
+fault of the objective or of the training, never of the model. The others share parameters between answers, as
 every language model does: what is learned on one answer moves others. Their chain rules go through the logits:
 `pull_back` leads from probabilities to logits, `pull_back_to_parameters` from logits to what they share.
 
@@ -77,6 +77,22 @@ def pull_back_to_parameters(
     """
     xp, logit_slope, features = as_arrays(logit_slope, features)
     return xp.matmul(logit_slope[..., None, :], features)[..., 0, :]
+
+
+def last_layer_policy(
+    unembedding: Real[Array, "*#batch answers features"], embeddings: Real[Array, "*#batch statements features"]
+) -> Float[Array, "*_batch statements answers"]:
+    r"""Return $\log \pi(y \mid x) = \langle w_y, g(x) \rangle - \log \sum_z e^{\langle w_z, g(x) \rangle}$.
+
+    The last layer of a language model: row y of `unembedding` is $w_y$, a row of `embeddings` is the last hidden state
+    g(x) of a statement. Raises ValueError if an argument is not finite or their features differ in number.
+    """
+    checks.finite(unembedding=unembedding, embeddings=embeddings)
+    xp, unembedding, embeddings = as_arrays(unembedding, embeddings)
+    if embeddings.shape[-1] != unembedding.shape[-1]:
+        wanted, found = unembedding.shape[-1], tuple(embeddings.shape)
+        raise ValueError(f"`embeddings` must have length {wanted} on its last axis, got shape {found}.")
+    return softmax_policy(xp.matmul(embeddings, xp.matrix_transpose(unembedding)))
 
 
 def letter_counts(alphabet_size: int, length: int) -> Int[np.ndarray, "strings letters"]:

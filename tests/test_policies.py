@@ -18,6 +18,7 @@ from strategies import normalized
 
 from alignbook.arrays import to_engine
 from alignbook.policies import (
+    last_layer_policy,
     letter_counts,
     log_linear_policy,
     pull_back,
@@ -135,6 +136,20 @@ def test_features_and_theta_may_have_batches_of_their_own():
         np.testing.assert_allclose(both[i, j], single, rtol=0, atol=1e-15)
 
 
+# A model's last layer
+
+
+def test_a_last_layer_is_torchs_linear_layer_and_log_softmax(engine):
+    rng = np.random.default_rng(20)
+    unembedding, embeddings = rng.standard_normal((3, 5, 4)), rng.standard_normal((2, 3, 7, 4))
+    found = last_layer_policy(to_engine(unembedding, engine), to_engine(embeddings, engine))
+    for i, j in np.ndindex(2, 3):
+        layer = torch.nn.Linear(4, 5, bias=False, dtype=torch.float64)
+        layer.weight.data = torch.as_tensor(unembedding[j])
+        expected = torch.log_softmax(layer(torch.as_tensor(embeddings[i, j])), -1).detach()
+        np.testing.assert_allclose(found[i, j].tolist(), expected, rtol=0, atol=1e-13)
+
+
 # A unigram policy on strings
 
 
@@ -189,6 +204,8 @@ REFUSED = [
         (np.zeros(1), np.ones((2, 1)), np.zeros(1)),
         "`features` must have answers and parameters, (1, 1), as its last axes, got shape (2, 1).",
     ),
+    (last_layer_policy, (np.array([[math.nan]]), np.ones((1, 1))), "`unembedding` must be finite, got nan."),
+    (last_layer_policy, (np.ones((2, 3)), np.ones((1, 2))), "`embeddings` must have length 3 on its last axis, got"),
 ]
 
 

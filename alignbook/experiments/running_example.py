@@ -1,7 +1,18 @@
-"""Part I's running example: four answers to *What is the capital of Australia?*, their reference and reward."""
+"""The running examples of the parts.
+
+Part I: four answers to *What is the capital of Australia?*, their reference and reward. Part II: two behaviors, each
+a list of statements that a model shall answer with Yes or No; their mean differences are orthogonal.
+"""
 
 import numpy as np
 
 ANSWERS = ("Canberra", "Sydney", "I don't know", "Melbourne")
 REF_LOG_P = np.log([0.2, 0.4, 0.3, 0.1])
 REWARD = np.array([1.0, 0.0, 0.6, 0.0])
+
+BEHAVIORS = ("strong", "weak")
+DISTINGUISHABILITY = np.array([4.0, 1.0])
+NOISE = 0.3  # standard deviation of an embedding in every direction
+STATEMENTS, FEATURES = 500, 32  # of each behavior, of each embedding
+DIFFERENCES = DISTINGUISHABILITY[:, None] * np.eye(2, FEATURES)
+BETA, LEARNING_RATE = 0.1, 1.0
