@@ -95,6 +95,23 @@ def last_layer_policy(
     return softmax_policy(xp.matmul(embeddings, xp.matrix_transpose(unembedding)))
 
 
+def two_layer_policy(
+    unembedding: Real[Array, "*#batch answers hidden"],
+    features: Real[Array, "*#batch hidden inputs"],
+    inputs: Real[Array, "*#batch statements inputs"],
+) -> Float[Array, "*_batch statements answers"]:
+    r"""Return $\log \pi(y \mid x)$ of the last layer on embeddings that may themselves be trained, $g(x) = A x$.
+
+    `features` is A. Raises ValueError if an argument is not finite or sizes do not fit.
+    """
+    checks.finite(features=features, inputs=inputs)
+    xp, unembedding, features, inputs = as_arrays(unembedding, features, inputs)
+    if inputs.shape[-1] != features.shape[-1]:
+        wanted, found = features.shape[-1], tuple(inputs.shape)
+        raise ValueError(f"`inputs` must have length {wanted} on its last axis, got shape {found}.")
+    return last_layer_policy(unembedding, xp.matmul(inputs, xp.matrix_transpose(features)))
+
+
 def letter_counts(alphabet_size: int, length: int) -> Int[np.ndarray, "strings letters"]:
     """Return how often each letter stands in each string of this length: the features of a unigram policy.
 

@@ -5,6 +5,7 @@ r"""Training on pairs, step by step: descent on a loss of the margin, its gradie
   trained layer on other statements.
 - `noise_free_margin` and its kin: what a run must be, without noise or with a Gaussian's; `accuracy_lower_bound` and
   its kin: what it is promised (Chapters 5 and 6).
+- `two_layer_flow`, `two_layer_descent`: features that move with the head, and flipped labels (Chapter 8).
 
 A run is an iterator of snapshots that the caller ends; time is step × learning rate.
 """
@@ -30,11 +31,20 @@ from alignbook.dynamics._closed_forms import (
 )
 from alignbook.dynamics._descent import Snapshot, dpo_descent
 from alignbook.dynamics._head import HeadSnapshot, adam, evaluate, gradient_descent
+from alignbook.dynamics._moving_features import (
+    TwoLayers,
+    TwoLayerSnapshot,
+    two_layer_balance,
+    two_layer_descent,
+    two_layer_flow,
+)
 
 __all__ = [
     "PEAK_MARGIN",
     "HeadSnapshot",
     "Snapshot",
+    "TwoLayerSnapshot",
+    "TwoLayers",
     "accuracy_lower_bound",
     "adam",
     "bayes_head",
@@ -51,6 +61,9 @@ __all__ = [
     "normal_cdf",
     "off_course",
     "peak_time",
+    "two_layer_balance",
+    "two_layer_descent",
+    "two_layer_flow",
     "waiting_time",
     "weight_change_bound",
 ]
