@@ -7,6 +7,7 @@ import pytest
 
 from alignbook.experiments import a_string_nobody_compared as strings
 from alignbook.experiments import from_preferences_to_policy as policy
+from alignbook.experiments import steps_too_large as large
 from alignbook.experiments import teach_it_no as no
 from alignbook.experiments.declare import starts
 from alignbook.preferences import fit_bradley_terry, sample_pairs, sample_preferences, win_counts
@@ -117,3 +118,45 @@ def test_an_answer_in_no_pair_keeps_its_logit_and_loses_to_what_rises():
     assert canberra < 0.2
     assert policy.where_it_ends(*last(policy, noise=0.0)) == 0
     assert policy.where_it_ends(*last(policy)) == 1
+
+
+# Steps too large
+
+
+def path(rate, noise):
+    table, settings = last(large, learning_rate=rate, noise=noise)
+    rows = [k for k, part in enumerate(table["part"]) if part == "path"]
+    return {name: [table[name][k] for k in rows] for name in ("step", "margin", "loss")}, table, settings
+
+
+@pytest.mark.parametrize("noise", large.NOISE.grid)
+@pytest.mark.parametrize("rate", large.LEARNING_RATE.grid)
+def test_the_margin_follows_the_map_of_one_number(rate, noise):
+    """By hand: a step moves the margin by twice the rate times beta squared times what the labels still ask for."""
+    walked, *_ = path(rate, noise)
+    margin = 0.0
+    for found, loss in zip(walked["margin"], walked["loss"], strict=True):
+        assert found == pytest.approx(margin, abs=1e-9)
+        p = 1 / (1 + math.exp(-margin))
+        assert loss == pytest.approx(-(1 - noise) * math.log(p) - noise * math.log(1 - p), abs=1e-9)
+        margin += 2 * rate * large.BETA**2 * (1 - noise - p)
+
+
+def test_below_the_edge_the_loss_settles_at_the_labels_entropy_and_above_it_never():
+    for noise in large.NOISE.grid[1:]:
+        entropy = -noise * math.log(noise) - (1 - noise) * math.log(1 - noise)
+        edge = large.edge(noise)
+        settled, *_ = path(min(0.8 * edge, large.FASTEST), noise)
+        assert settled["loss"][-1] == pytest.approx(entropy, abs=1e-6)
+        if edge < large.FASTEST:
+            jumping, *_ = path((edge + large.FASTEST) / 2, noise)
+            assert min(jumping["loss"][-10:]) > entropy + 1e-3
+
+
+def test_the_recorded_start_is_a_training_loss_above_log_two_and_sure_labels_have_none():
+    walked, table, settings = path(large.LEARNING_RATE.start, large.NOISE.start)
+    assert min(walked["loss"][-10:]) > math.log(2)
+    assert "never settles" in large.describe(table, settings)
+    sure, table, settings = path(large.FASTEST, 0.0)
+    assert np.all(np.diff(sure["loss"]) < 0)  # one pair that nobody contradicts: each step goes downhill
+    assert "No rate is too large" in large.describe(table, settings)
