@@ -9,6 +9,7 @@ Everything is entry by entry and unreduced: arguments broadcast, one value per p
 slopes are exact to rounding also at margins of 1e4 in absolute value. Source: <https://arxiv.org/abs/2305.18290>.
 """
 
+import math
 from typing import TypeAlias
 
 from jaxtyping import Float
@@ -118,8 +119,8 @@ def hinge_loss(margin: PerPair) -> Result:
 def dpo_slope(margin: PerPair) -> Slope:
     r"""Return $-\sigma(-m)$: a pair pulls with the probability that the policy gives to its other outcome."""
     xp = namespace(margin)
-    positive_part = xp.maximum(margin, xp.zeros_like(margin))  # so that no exponential overflows
-    return -xp.exp(-positive_part) / (1 + xp.exp(-xp.abs(margin)))
+    largest = math.log(xp.finfo(xp.asarray(margin).dtype).max) - 1  # beyond it the exponential overflows
+    return -1 / (1 + xp.exp(xp.minimum(margin, largest)))
 
 
 def ipo_slope(margin: PerPair, beta: Scalar) -> Slope:
