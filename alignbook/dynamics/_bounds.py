@@ -27,9 +27,9 @@ def weight_change_bound(time: Scalar, beta: Scalar, distinguishability: Scalar) 
 
 
 def linear_regime_error(time: Scalar, beta: Scalar, second_moment: Scalar) -> PerSetting:
-    r"""Return $\epsilon(t) = \beta^2 t M / 4$, with $\|u(t) - \beta t \bar h\| \le \epsilon(t)\, \beta t \|\bar h\|$.
+    r"""Return $\epsilon(t) = \beta^2 t S / 4$, with $\|u(t) - \beta t \bar h\| \le \epsilon(t)\, \beta t \|\bar h\|$.
 
-    M is the largest eigenvalue of $E\, h h^\top$ (`second_moment`). Raises ValueError if `time` or `second_moment` is
+    S is the largest eigenvalue of $E\, h h^\top$ (`second_moment`). Raises ValueError if `time` or `second_moment` is
     negative, or `beta` not positive and finite.
     """
     _, time, beta, moment = run_setting(time, beta, second_moment=second_moment)
@@ -45,11 +45,11 @@ def off_course(
     boundary_length: Scalar = 0.0,
     finite_sample_gap: Scalar = 0.0,
 ) -> PerSetting:
-    r"""Return $\delta(t)$, which the sine of the angle from the classes' difference to the head cannot exceed.
+    r"""Return $\chi(t)$, which the sine of the angle from the classes' difference to the head cannot exceed.
 
-    $\delta = \epsilon (1 + 2\gamma/\Delta) + 2\gamma/\Delta + 2\kappa/(\beta t \Delta)$: the bending of the path, the
-    distance $\gamma$ from the training mean of h to the population's (`finite_sample_gap`) and the length $\kappa$ of
-    the starting boundary; inf where nothing is promised. Raises ValueError as `accuracy_lower_bound` does.
+    $\chi = \epsilon (1 + 2\rho/\Delta) + 2\rho/\Delta + 2\lVert w_0 \rVert/(\beta t \Delta)$: the bending of the path,
+    the distance $\rho$ from the training mean of h to the population's (`finite_sample_gap`) and the length of the
+    starting boundary; inf where nothing is promised. Raises ValueError as `accuracy_lower_bound` does.
     """
     checks.not_negative(boundary_length=boundary_length, finite_sample_gap=finite_sample_gap)
     checks.positive(distinguishability=distinguishability)
@@ -73,9 +73,9 @@ def accuracy_lower_bound(
     boundary_length: Scalar = 0.0,
     finite_sample_gap: Scalar = 0.0,
 ) -> PerSetting:
-    r"""Return $1 - e^{-\Delta^2 (1 - \delta^2) / (8 s^2)}$, below which no accuracy on fresh statements falls.
+    r"""Return $1 - e^{-\Delta^2 (1 - \chi^2) / (8 s^2)}$, below which no accuracy on fresh statements falls.
 
-    $\delta$ is that of `off_course`; the bound is 0 where $\delta \ge 1$. Classes are centered on the origin, noise is
+    $\chi$ is that of `off_course`; the bound is 0 where $\chi \ge 1$. Classes are centered on the origin, noise is
     sub-Gaussian of variance proxy s² in every direction. Without a boundary it holds for reward accuracy, with one
     for policy accuracy. Raises ValueError if `beta`, `distinguishability` or `noise` is not positive and finite, or
     another argument is negative.
@@ -101,7 +101,7 @@ def waiting_time(
 ) -> PerSetting:
     r"""Return the least time at which `accuracy_lower_bound` reaches a level; inf if it never does.
 
-    The smaller root of $\delta(t) = \sqrt{1 - 8 s^2 \log(1/(1 - a)) / \Delta^2}$, a the level; without a starting
+    The smaller root of $\chi(t) = \sqrt{1 - 8 s^2 \log(1/(1 - a)) / \Delta^2}$, a the level; without a starting
     boundary it is 0 or inf. Raises ValueError if `level` is not in [0, 1), or as `accuracy_lower_bound` does.
     """
     checks.not_negative(level=level, boundary_length=boundary_length, finite_sample_gap=finite_sample_gap)

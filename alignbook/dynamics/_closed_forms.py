@@ -86,9 +86,9 @@ def gaussian_reward_accuracy(distinguishability: Scalar, noise: Scalar) -> PerSe
 def gaussian_policy_accuracy(
     change_length: Scalar, distinguishability: Scalar, noise: Scalar, boundary_length: Scalar
 ) -> PerSetting:
-    r"""Return $\Phi(u \Delta / (2 s \sqrt{u^2 + \kappa^2}))$: the share of fresh statements answered as they should be.
+    r"""Return $\Phi(u \Delta / (2 s \sqrt{u^2 + \lVert w_0 \rVert^2}))$: the share of fresh statements it gets right.
 
-    u is the length of the change along the difference of the classes, $\kappa$ that of a starting boundary
+    u is the length of the change along the difference of the classes, $\lVert w_0 \rVert$ that of a starting boundary
     orthogonal to it. A tie counts one half. Raises ValueError if an argument is negative or not finite.
     """
     given = {"change_length": change_length, "distinguishability": distinguishability}
