@@ -248,6 +248,21 @@ def test_on_the_running_example_grpo_then_says_canberra_alone():
     assert math.exp(end[0]) > 0.998
 
 
+def test_on_the_running_example_the_lower_of_two_places_of_rest_repels():
+    """From tilts at prices on its two sides the flow goes apart: up to the higher price, or to Canberra alone."""
+    problem = Problem(REF_LOG_P, REWARD, 2.0)
+    _, turn = lowest_beta(problem)
+    lower = brentq(lambda p: p - problem.beta * deviation(problem, p), 0.02, turn, xtol=1e-13)
+    higher = brentq(lambda p: p - problem.beta * deviation(problem, p), turn, 5, xtol=1e-13)
+    assert (lower, higher) == pytest.approx((0.0801, 0.7971), abs=1e-4)
+    assert rest_misses(problem, lower) < 1e-11
+    times = np.array([0.0, 1e7])  # answers that have become rare are slow to come back
+    back = flow(grpos_slope(problem), tilt(problem.ref, problem.reward, 1.02 * lower), times, until=0.999)[-1]
+    away = flow(grpos_slope(problem), tilt(problem.ref, problem.reward, 0.98 * lower), times, until=0.999)[-1]
+    assert kl_divergence(back, tilt(problem.ref, problem.reward, higher)) < 1e-3
+    assert math.exp(away[0]) > 0.998
+
+
 # Where a climb with k3 in the loss comes to rest
 
 
