@@ -53,3 +53,28 @@ def said(data: alt.NamedData, options: Sequence[str]) -> Any:
             x=alt.value("width"), y=alt.value(0), text="words:N", color=alt.Color("guess:N", scale=colors, legend=None)
         )
     )
+
+
+def plane(x_range: tuple[float, float], y_range: tuple[float, float]) -> dict[str, Any]:
+    """Return both axes of a plane, unseen, for the fields h and v: a unit is as long along x as along y.
+
+    The ranges are what is shown at least; a wider or higher panel shows more around them.
+    """
+    unit = unit_per_pixel(x_range, y_range)
+    scales = []
+    for (low, high), length in ((x_range, "width"), (y_range, "height")):
+        ends = [alt.expr(f"{(low + high) / 2:.3f} {sign} {length} / 2 * {unit}") for sign in "-+"]
+        scales.append(alt.Scale(domain=ends, nice=False, zero=False))
+    return {"x": alt.X("h:Q", axis=None, scale=scales[0]), "y": alt.Y("v:Q", axis=None, scale=scales[1])}
+
+
+def unit_per_pixel(x_range: tuple[float, float], y_range: tuple[float, float]) -> str:
+    """Return the expression of a plane's scale: whichever of width and height is short decides."""
+    x, y = (high - low for low, high in (x_range, y_range))
+    return f"max({x:.3f} / width, {y:.3f} / height)"
+
+
+def at_the_end(data: alt.NamedData) -> Any:
+    """Return the rows of each run's last step."""
+    last = alt.Chart(data).transform_joinaggregate(end="max(step)", groupby=["ghost"])
+    return last.transform_filter("datum.step === datum.end")

@@ -7,6 +7,7 @@ import altair as alt
 from alignbook import figures
 from alignbook.experiments.teach_it_no import ANSWERS, EXPERIMENT, TILT, place
 from alignbook.labs.lab import GUESS, LAST, NOW, Lab
+from alignbook.labs.shared import at_the_end, plane, unit_per_pixel
 
 HEIGHTS = 300, 230
 X_RANGE, Y_RANGE = (-1.4, 2.0), (-0.9, 1.65)  # what the plane shows at least; the pair is 1 apart
@@ -23,9 +24,11 @@ def _plane(data: alt.NamedData) -> Any:
     """Return the answers as discs whose area is their probability, the line through No, and the mean as a cross."""
     colors = alt.Scale(domain=list(ANSWERS), range=list(figures.PALETTE[:3]))
     color = alt.Color("answer:N", legend=None, scale=colors)
-    certain = alt.expr(f"0.75 / pow({_unit_per_pixel()}, 2)")  # a disc's area: its radius is half the pair's distance
+    certain = alt.expr(
+        f"0.75 / pow({unit_per_pixel(X_RANGE, Y_RANGE)}, 2)"
+    )  # a disc's area: its radius is half the pair's distance
     area = alt.Size("chance:Q", legend=None, scale=alt.Scale(domain=[0, 1], range=[0, certain], nice=False))
-    answers = _at_the_end(data).transform_fold(list(ANSWERS), as_=["answer", "chance"])
+    answers = at_the_end(data).transform_fold(list(ANSWERS), as_=["answer", "chance"])
     never_x, never_y = place(180.0, 1.0)
     discs = answers.transform_calculate(
         h=f"datum.answer === 'Yes' ? datum.x : datum.answer === 'Never' ? {never_x} : 0",
@@ -33,7 +36,7 @@ def _plane(data: alt.NamedData) -> Any:
         words="datum.answer + ' ' + format(datum.chance, datum.chance < 0.095 ? '.1%' : '.0%')",
     ).encode(**_axes())
     now, before = discs.transform_filter(NOW), discs.transform_filter(LAST)
-    means = _at_the_end(data).transform_calculate(h="datum['mean x']", v="datum['mean y']").encode(**_axes())
+    means = at_the_end(data).transform_calculate(h="datum['mean x']", v="datum['mean y']").encode(**_axes())
     cross = {"shape": "cross", "angle": 45, "size": 130, "filled": True, "color": figures.INK}
     return alt.layer(
         *_frame(data),
@@ -64,28 +67,8 @@ def _frame(data: alt.NamedData) -> list[Any]:
 
 
 def _axes() -> dict[str, Any]:
-    """Return both axes, unseen: as many pixels to a unit along x as along y, so that a right angle looks like one."""
-    across, up = _scale(X_RANGE, "width"), _scale(Y_RANGE, "height")
-    return {"x": alt.X("h:Q", axis=None, scale=across), "y": alt.Y("v:Q", axis=None, scale=up)}
-
-
-def _scale(least: tuple[float, float], length: str) -> alt.Scale:
-    """Return the scale that shows a range, and as much around it as the panel's width or height has room for."""
-    middle, half = sum(least) / 2, f"{length} / 2 * {_unit_per_pixel()}"
-    ends = [alt.expr(f"{middle:.3f} {sign} {half}") for sign in "-+"]
-    return alt.Scale(domain=ends, nice=False, zero=False)
-
-
-def _unit_per_pixel() -> str:
-    """Return the expression of the plane's scale: whichever of width and height is short decides."""
-    x, y = (high - low for low, high in (X_RANGE, Y_RANGE))
-    return f"max({x:.3f} / width, {y:.3f} / height)"
-
-
-def _at_the_end(data: alt.NamedData) -> Any:
-    """Return the rows of each run's last step."""
-    last = alt.Chart(data).transform_joinaggregate(end="max(step)", groupby=["ghost"])
-    return last.transform_filter("datum.step === datum.end")
+    """Return both axes: as many pixels to a unit along x as along y, so that a right angle looks like one."""
+    return plane(X_RANGE, Y_RANGE)
 
 
 def _words(discs: Any, answer: str, below: int) -> Any:
