@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from alignbook.dynamics import noise_free_loss
 from alignbook.experiments.declare import Experiment, File, Number, Settings, Table, text_of
 from alignbook.experiments.training_log import Columns, read_log
 from alignbook.losses import dpo_loss
@@ -87,15 +88,6 @@ def times(training: Columns) -> np.ndarray:
     return time if time[-1] > 0 else middle
 
 
-def noise_free_margin(grown: np.ndarray) -> np.ndarray:
-    """Return z with z + e^z = 1 + grown, where grown is at least 0, by Newton's method from above."""
-    goal = 1 + grown
-    z = np.log(goal)
-    for _ in range(8):  # the function is convex: from the right of its root every step comes nearer
-        z = z - (z + np.exp(z) - goal) / (1 + np.exp(z))
-    return z
-
-
 def predicted_loss(training: Columns, time: np.ndarray, fitted: float) -> np.ndarray:
     """Return the noise-free loss whose k fits the margins of the first rows: least squares of z + e^z - 1 = k t.
 
@@ -108,7 +100,7 @@ def predicted_loss(training: Columns, time: np.ndarray, fitted: float) -> np.nda
     k = reached[first] @ (early + np.expm1(early)) / square if square > 0 else 0.0
     if k <= 0 or not _is_dpo(training["loss"][0], training["margin"][0]):
         return np.full(len(time), math.nan)
-    return dpo_loss(noise_free_margin(k * reached))
+    return noise_free_loss(2 * k * reached, beta=1.0, distinguishability=1.0)  # a clock of k reached
 
 
 def describe(table: Table, settings: Settings) -> str:

@@ -6,7 +6,6 @@ import itertools
 import json
 import math
 
-import mpmath
 import numpy as np
 import pytest
 from hypothesis import given
@@ -34,20 +33,6 @@ def said(text, **changes):
 
 def curve(frame, series, column="value"):
     return [value for value, name in zip(frame[column], frame["series"], strict=True) if name == series]
-
-
-def test_the_noise_free_margin_is_the_wright_omega_function():
-    """Against Lambert's W, z = c - W(e^c) with c = 1 + grown, in 50 digits and more."""
-    for grown in [0.0, 1e-9, 1e-3, 0.1, 1.0, 10.0, 700.0, 1e6, 1e15]:
-        with mpmath.workdps(50):
-            # beyond c = 709, e^c is no float: mpmath's is
-            goal = 1 + mpmath.mpf(grown)
-            exact = (
-                goal - mpmath.lambertw(mpmath.exp(goal))
-                if grown <= 1e6
-                else mpmath.findroot(lambda z, goal=goal: z + mpmath.exp(z) - goal, mpmath.log(goal))
-            )
-        assert abs(own_run.noise_free_margin(np.array([grown]))[0] - float(exact)) < 4e-16 * max(1.0, float(exact))
 
 
 def test_one_pair_without_noise_follows_the_differential_equation():

@@ -1,0 +1,91 @@
+"""The picture of "Who moves first?": two clouds with their boundaries in the plane, and one curve beside its theory."""
+
+from typing import Any
+
+import altair as alt
+
+from alignbook import figures
+from alignbook.experiments.running_example import BEHAVIORS
+from alignbook.experiments.who_moves_first import EXPERIMENT, NAMES
+from alignbook.labs.lab import LAST, NOW, Lab
+from alignbook.labs.shared import plane
+
+CURVES = NAMES[-3:]
+RANGE = (-3.0, 3.0), (-1.6, 1.6)
+
+
+def chart(data: alt.NamedData) -> alt.HConcatChart:
+    """Return the chart of the dataset `data`."""
+    return alt.hconcat(_plane(data), _curves(data)).properties(usermeta={"phone": [130, 120]})
+
+
+def _plane(data: alt.NamedData) -> Any:
+    """Return statements, filled where Yes is chosen, and each policy's boundary: on the tick's side it says Yes."""
+    color = alt.Color("behavior:N", legend=None, scale=_colors())
+    points = (
+        alt.Chart(data)
+        .transform_filter(NOW)
+        .transform_filter("datum.part === 'statement'")
+        .transform_calculate(h="datum.x", v="datum.y")
+        .encode(**plane(*RANGE), color=color)
+    )
+    moments = (
+        alt.Chart(data)
+        .transform_filter("datum.part === 'moment'")
+        .transform_joinaggregate(end="max(step)", groupby=["ghost"])
+        .transform_filter("datum.step === datum.end")
+    )
+    lines = moments.transform_calculate(h="9 * datum.y", v="-9 * datum.x", h2="-9 * datum.y", v2="9 * datum.x").encode(
+        **plane(*RANGE), x2="h2:Q", y2="v2:Q", color=color
+    )
+    ticks = moments.transform_calculate(h="0", v="0", h2="0.5 * datum.x", v2="0.5 * datum.y").encode(
+        **plane(*RANGE), x2="h2:Q", y2="v2:Q", color=color
+    )
+    return alt.layer(
+        points.transform_filter("datum.half === 'Yes'").mark_point(filled=True, size=30, opacity=0.6, clip=True),
+        points.transform_filter("datum.half === 'No'").mark_point(filled=False, size=30, opacity=0.6, clip=True),
+        lines.transform_filter(LAST).mark_rule(strokeWidth=2, opacity=0.25, clip=True),
+        lines.transform_filter(NOW).mark_rule(strokeWidth=2, clip=True),
+        ticks.transform_filter(NOW).mark_rule(strokeWidth=4, clip=True),
+    ).properties(height=200)
+
+
+def _curves(data: alt.NamedData) -> Any:
+    """Return the chosen quantity over a logarithmic axis of steps: color is the behavior, dashes what is theory."""
+    moments = alt.Chart(data).transform_filter("datum.part === 'moment'")
+    dashes = alt.Scale(domain=list(CURVES), range=[[1, 0], [6, 4], [2, 3]])
+    base = moments.transform_fold(list(CURVES), as_=["curve", "value"]).encode(
+        x=alt.X(
+            "step:Q",
+            title="step (log scale)",
+            scale=alt.Scale(type="symlog", constant=1, domain=[0, 1000], nice=False),
+            axis=alt.Axis(values=[0, 3, 10, 30, 100, 1000]),
+        ),
+        y=alt.Y(
+            "value:Q",
+            title="weight change, margin or loss",
+            scale=alt.Scale(type="symlog", constant=0.3, domain=[0, 50], nice=False),
+            axis=alt.Axis(values=[0, 0.3, 1, 3, 10, 30]),
+        ),
+        color=alt.Color("behavior:N", scale=_colors(), legend=alt.Legend()),
+        strokeDash=alt.StrokeDash("curve:N", scale=dashes, legend=alt.Legend()),
+    )
+    return alt.layer(
+        base.transform_filter(NOW).mark_line(clip=True),
+        base.transform_filter(LAST).transform_filter("datum.curve === 'run'").mark_line(clip=True, opacity=0.25),
+    ).properties(height=200)
+
+
+def _colors() -> alt.Scale:
+    return alt.Scale(domain=list(BEHAVIORS), range=list(figures.PALETTE[: len(BEHAVIORS)]))
+
+
+LAB = Lab(
+    EXPERIMENT,
+    chart,
+    tries=(
+        ("The margin at step 10", {"steps": 10, "quantity": "margin", "optimizer": "gradient descent"}),
+        ("Overtaken", {"steps": 1000, "quantity": "weight change", "optimizer": "gradient descent"}),
+        ("Adam, three steps", {"steps": 3, "quantity": "weight change", "optimizer": "Adam"}),
+    ),
+)
