@@ -23,7 +23,7 @@ Slope: TypeAlias = float | Float[Array, "..."]
 
 
 def implicit_reward(logps: PerPair, ref_logps: PerPair, beta: Scalar) -> Result:
-    r"""Return $\hat r(y) = \beta \log \frac{\pi(y)}{\pi_\mathrm{ref}(y)}$, beta nats to a unit of reward.
+    r"""Return $r_\pi(y) = \beta \log \frac{\pi(y)}{\pi_\mathrm{ref}(y)}$, beta nats to a unit of reward.
 
     The reward of which the policy is the tilt, but for a constant that no comparison sees. Raises ValueError if
     a log-probability is not finite or `beta` is not positive.
@@ -41,7 +41,7 @@ def reward_margin(
     ref_rejected_logps: PerPair,
     beta: Scalar,
 ) -> Result:
-    r"""Return $m = \hat r(y^+) - \hat r(y^-)$, the difference of the two implicit rewards.
+    r"""Return $m = r_\pi(y^+) - r_\pi(y^-)$, the difference of the two implicit rewards.
 
     Raises ValueError as `implicit_reward` does.
     """

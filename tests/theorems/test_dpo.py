@@ -11,12 +11,21 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy.optimize import root
+from scipy.optimize import minimize_scalar, root
 from strategies import normalized
 
 from alignbook.dynamics import dpo_descent
 from alignbook.information import entropy, kl_divergence
-from alignbook.losses import dpo_loss, implicit_reward, ipo_slope, reward_margin
+from alignbook.losses import (
+    cdpo_loss,
+    dpo_loss,
+    hinge_loss,
+    implicit_reward,
+    ipo_loss,
+    ipo_slope,
+    reward_margin,
+    robust_dpo_loss,
+)
 from alignbook.policies import letter_counts, log_linear_policy, unigram_policy
 from alignbook.preferences import bradley_terry
 from alignbook.tilting import log_partition, tilt
@@ -412,3 +421,78 @@ def test_with_label_noise_beta_does_bound_the_kl():
         assert float(shot.margin[0]) == pytest.approx(math.log(9), abs=1e-10)
         chosen = 1 / (1 + 9 ** (-1 / beta))
         np.testing.assert_allclose(np.exp(log_linear_policy(ref, np.eye(2), shot.theta))[0], chosen, rtol=1e-10)
+
+
+# Where five losses are lowest
+
+
+def written_out(name, noise, beta):
+    """Each loss from its formula in probabilities, with none of the package's functions."""
+
+    def surprise(m):
+        return math.log1p(math.exp(-m)) if m > 0 else math.log1p(math.exp(m)) - m
+
+    smooth = [1 - noise, noise]
+    formulas = {
+        "DPO": surprise,
+        "IPO": lambda m: (m / beta - 1 / (2 * beta)) ** 2,
+        "cDPO": lambda m: smooth[0] * surprise(m) + smooth[1] * surprise(-m),
+        "robust": lambda m: (smooth[0] * surprise(m) - smooth[1] * surprise(-m)) / (1 - 2 * noise),
+        "hinge": lambda m: max(0.0, 1 - m),
+    }
+    return formulas[name]
+
+
+def promised(name, noise, flips):
+    """The margin at which the statement puts the lowest mean; inf where there is none."""
+    twice = 2 * noise * (1 - noise)
+    flipped = {
+        "DPO": math.log((1 - noise) / noise),
+        "IPO": 0.5 - noise,
+        "cDPO": math.log((1 - twice) / twice),
+        "robust": math.inf,
+        "hinge": 1.0,
+    }
+    sure = {"DPO": math.inf, "IPO": 0.5, "cDPO": flipped["DPO"], "robust": math.inf, "hinge": 1.0}
+    return (flipped if flips else sure)[name]
+
+
+@pytest.mark.parametrize("flips", [False, True], ids=["sure labels", "a share flipped"])
+@pytest.mark.parametrize("name", ["DPO", "IPO", "cDPO", "robust", "hinge"])
+def test_where_five_losses_are_lowest(name, flips):
+    rng = np.random.default_rng(11)
+    for noise, beta in zip(rng.uniform(0.01, 0.49, INSTANCES), 10.0 ** rng.uniform(-1, 1, INSTANCES), strict=True):
+        loss, share = written_out(name, noise, beta), noise if flips else 0.0
+
+        def mean(m, loss=loss, share=share):
+            return (1 - share) * loss(m) + share * loss(-m)
+
+        low = promised(name, noise, flips)
+        if low == math.inf:
+            heights = [mean(m) for m in np.linspace(-20, 20, 81)]
+            assert np.all(np.diff(heights) < 0)
+            continue
+        found = minimize_scalar(mean, bounds=(-20, 20), method="bounded", options={"xatol": 1e-9}).x
+        flat = name == "hinge" and not flips
+        assert (found >= low - 1e-6) if flat else found == pytest.approx(low, abs=2e-6)
+        assert mean(low) <= mean(found) + 1e-12
+
+
+def test_only_robust_dpo_falls_without_bound_and_half_of_the_labels_flipped_leave_dpo_nothing_to_learn():
+    assert written_out("robust", 0.1, 1.0)(1e4) < -1e3
+    assert all(written_out(name, 0.1, 1.0)(m) >= 0 for name in ("DPO", "IPO", "cDPO", "hinge") for m in (-50.0, 50.0))
+    fair = minimize_scalar(lambda m: (written_out("DPO", 0.5, 1.0)(m) + written_out("DPO", 0.5, 1.0)(-m)) / 2)
+    assert abs(fair.x) < 1e-4  # without the assumption that the share is below one half
+
+
+@pytest.mark.parametrize("margin", [-3.0, 0.2, 40.0])
+def test_the_package_s_five_losses_are_the_ones_of_the_statement(margin):
+    found = {
+        "DPO": dpo_loss(margin),
+        "IPO": ipo_loss(margin, 0.5),
+        "cDPO": cdpo_loss(margin, 0.1),
+        "robust": robust_dpo_loss(margin, 0.1),
+        "hinge": hinge_loss(margin),
+    }
+    for name, value in found.items():
+        assert float(value) == pytest.approx(written_out(name, 0.1, 0.5)(margin), rel=1e-12)
