@@ -1,0 +1,48 @@
+"""The picture of "Break the guarantee": what was promised, and the wrong answers on new statements, over the noise."""
+
+from typing import Any
+
+import altair as alt
+
+from alignbook import figures
+from alignbook.experiments.break_the_guarantee import EXPERIMENT, FLOOR, NOISES
+from alignbook.labs.lab import GUESS, LAST, NOW, Lab
+
+CURVES = {"promised": "promised at most", "reward": "reward", "policy": "policy"}
+
+
+def chart(data: alt.NamedData) -> Any:
+    """Return the chart of the dataset `data`."""
+    noises = alt.Scale(type="log", domain=[float(NOISES[0]), float(NOISES[-1])], nice=False)
+    shares = alt.Scale(type="log", domain=[FLOOR, 1], nice=False)
+    ticks = alt.Axis(values=[1, 0.1, 0.01, 0.001, 0.0001], format="~%")
+    names = " ".join(f"datum.of === '{name}' ? '{words}' :" for name, words in CURVES.items())
+    base = (
+        alt.Chart(data)
+        .transform_fold(list(CURVES), as_=["of", "share"])
+        .transform_calculate(curve=f"{names} ''", wrong=f"max(datum.share, {FLOOR})")
+        .encode(
+            x=alt.X("noise:Q", title="noise s (log scale)", scale=noises, axis=alt.Axis(values=[0.1, 0.2, 0.5, 1, 2])),
+            y=alt.Y("wrong:Q", title="wrong, new statements", scale=shares, axis=ticks),
+            **figures.series("curve", list(CURVES.values())),
+        )
+    )
+    words = alt.Chart(data).transform_filter(GUESS).transform_calculate(words="'you said: ' + datum.guess")
+    return alt.layer(
+        base.transform_filter(LAST).mark_line(opacity=0.3, clip=True),
+        base.transform_filter(NOW).mark_line(clip=True),
+        words.mark_text(align="right", baseline="bottom", fontSize=12, dx=-6, dy=-6, opacity=0.8).encode(
+            x=alt.value("width"), y=alt.value("height"), text="words:N"
+        ),
+    ).properties(height=240)
+
+
+LAB = Lab(
+    EXPERIMENT,
+    chart,
+    tries=(
+        ("Nothing broken", {"common_mean": "none"}),
+        ("Twenty statements", {"common_mean": "none", "statements": 20}),
+        ("Heavy tails", {"common_mean": "none", "noise_law": "Laplace", "statements": 200}),
+    ),
+)
