@@ -1,12 +1,14 @@
 """What the browser's tests share: the browser, contexts of it that reach this machine only, and both Jupyters."""
 
 import os
-from urllib.parse import urlsplit
 
 import nbformat
 import pytest
 from playwright.sync_api import sync_playwright
 
+from tests import labs_sample
+from tests.browser.visits import fresh_tab
+from tools import bare_page as bare
 from tools.drive_notebook import LAB, LIVE, in_state, open_notebook, run_all, shut_down_kernels
 from tools.find_browser import FLAGS, MISSING, find
 from tools.start_jupyter import started
@@ -17,7 +19,6 @@ CELLS = [
     "from alignbook.labs import show\nfrom alignbook.labs.retrain_it import LAB\n\nlab = show(LAB)\nlab.guess = 0\nlab",
 ]
 MINUTE = 60_000
-LOOPBACK = {None, "localhost", "127.0.0.1", "::1"}  # None: files and data
 
 
 @pytest.fixture(scope="session")
@@ -41,23 +42,14 @@ def browser(browser_path):
 @pytest.fixture
 def tab(browser):
     """A fresh page that may ask this machine alone; `tab.outside` and `tab.errors` say what else it tried."""
-    context = browser.new_context()
-    outside, errors = [], []
+    with fresh_tab(browser) as page:
+        yield page
 
-    def guard(route):
-        if urlsplit(route.request.url).hostname in LOOPBACK:
-            route.continue_()
-        else:
-            outside.append(route.request.url)
-            route.abort()
 
-    context.route("**/*", guard)
-    page = context.new_page()
-    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.outside, page.errors = outside, errors
-    yield page
-    context.close()
+@pytest.fixture(scope="module")
+def sample_page(tmp_path_factory):
+    """A bare page of the small lab."""
+    return bare.write_page(tmp_path_factory.mktemp("sample"), labs_sample.LAB)
 
 
 @pytest.fixture(scope="session")
