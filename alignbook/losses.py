@@ -23,7 +23,7 @@ Slope: TypeAlias = float | Float[Array, "..."]
 
 
 def implicit_reward(logps: PerPair, ref_logps: PerPair, beta: Scalar) -> Result:
-    r"""Return $r_\pi(y) = \beta \log \frac{\pi(y)}{\pi_\mathrm{ref}(y)}$, beta nats to a unit of reward.
+    r"""Return $r_\pi(y) = \beta \log \frac{\pi(y)}{\pi_\mathrm{ref}(y)}$, beta units of reward to a nat.
 
     The reward of which the policy is the tilt, but for a constant that no comparison sees. Raises ValueError if
     a log-probability is not finite or `beta` is not positive.

@@ -11,6 +11,8 @@ from alignbook.labs.shared import at_the_end, plane, unit_per_pixel
 
 HEIGHTS = 300, 230
 X_RANGE, Y_RANGE = (-1.4, 2.0), (-0.9, 1.65)  # what the plane shows at least; the pair is 1 apart
+KEY = "arrow: No over Never, the pair", "area: probability, ✖: mean"
+SMALL: dict[str, Any] = {"fontSize": 12, "opacity": 0.8}
 CURVES = ("loss", "accuracy", "chosen", "rejected")
 
 
@@ -24,9 +26,8 @@ def _plane(data: alt.NamedData) -> Any:
     """Return the answers as discs whose area is their probability, the line through No, and the mean as a cross."""
     colors = alt.Scale(domain=list(ANSWERS), range=list(figures.PALETTE[:3]))
     color = alt.Color("answer:N", legend=None, scale=colors)
-    certain = alt.expr(
-        f"0.75 / pow({unit_per_pixel(X_RANGE, Y_RANGE)}, 2)"
-    )  # a disc's area: its radius is half the pair's distance
+    # a disc's area: its radius is half the pair's distance
+    certain = alt.expr(f"0.75 / pow({unit_per_pixel(X_RANGE, Y_RANGE)}, 2)")
     area = alt.Size("chance:Q", legend=None, scale=alt.Scale(domain=[0, 1], range=[0, certain], nice=False))
     answers = at_the_end(data).transform_fold(list(ANSWERS), as_=["answer", "chance"])
     never_x, never_y = place(180.0, 1.0)
@@ -39,20 +40,20 @@ def _plane(data: alt.NamedData) -> Any:
     means = at_the_end(data).transform_calculate(h="datum['mean x']", v="datum['mean y']").encode(**_axes())
     cross = {"shape": "cross", "angle": 45, "size": 130, "filled": True, "color": figures.INK}
     return alt.layer(
-        *_frame(data),
+        *_frame(),
         before.mark_circle(filled=False, color=figures.INK, strokeOpacity=0.35).encode(size=area),
         now.mark_circle(opacity=0.5).encode(size=area, color=color),
         now.mark_point(filled=True, size=16, opacity=1).encode(color=color),
         means.transform_filter(LAST).mark_point(**cross, opacity=0.25),
         means.transform_filter(NOW).mark_point(**cross, opacity=0.9),
         *(_words(now, name, below) for name, below in zip(ANSWERS, (20, 20, -13), strict=True)),
-        *_corners(data),
+        _said(data),
     ).properties(height=HEIGHTS[0])
 
 
-def _frame(data: alt.NamedData) -> list[Any]:
-    """Return what never moves: an arrow from Never to No, and the line through No at a right angle to it."""
-    start = alt.Chart(data).transform_filter(NOW).transform_filter("datum.step === 0")
+def _frame() -> list[Any]:
+    """Return what never moves, there before the bet: an arrow from Never to No, the line through No, the key."""
+    start: Any = alt.Chart(alt.sequence(0, 1))
     (to_x, to_y), (from_x, from_y) = place(180.0, 0.09), place(180.0, 0.93)
     (up_x, up_y), (down_x, down_y) = place(90.0, 9.0), place(-90.0, 9.0)
     arrow = start.transform_calculate(h=f"{from_x}", v=f"{from_y}", h2=f"{to_x}", v2=f"{to_y}")
@@ -63,6 +64,9 @@ def _frame(data: alt.NamedData) -> list[Any]:
         line.mark_rule(strokeDash=[6, 4], clip=True).encode(**_axes(), **ends),
         arrow.mark_rule(strokeWidth=1.5).encode(**_axes(), **ends),
         head.mark_point(shape="triangle", angle=90 - TILT, size=60, filled=True, color=figures.INK, opacity=0.7),
+        start.mark_text(align="right", baseline="line-bottom", text=list(KEY), dy=-15 * (len(KEY) - 1), **SMALL).encode(
+            x=alt.value("width"), y=alt.value("height")
+        ),
     ]
 
 
@@ -77,17 +81,10 @@ def _words(discs: Any, answer: str, below: int) -> Any:
     return named.mark_text(dy=below, fontSize=13).encode(text="words:N")
 
 
-def _corners(data: alt.NamedData) -> list[Any]:
-    """Return the key to the picture, in the lower right corner, and the reader's guess, in the upper left one."""
-    words = {"fontSize": 12, "opacity": 0.8}
-    key = alt.Chart(data).transform_filter(NOW).transform_filter("datum.step === 0")
+def _said(data: alt.NamedData) -> Any:
+    """Return the reader's guess, in the upper left corner."""
     guess = alt.Chart(data).transform_filter(GUESS).transform_calculate(words="'you said: ' + datum.guess")
-    return [
-        key.mark_text(align="right", baseline="bottom", text="area: probability, ✖: mean", **words).encode(
-            x=alt.value("width"), y=alt.value("height")
-        ),
-        guess.mark_text(align="left", baseline="top", **words).encode(x=alt.value(0), y=alt.value(0), text="words:N"),
-    ]
+    return guess.mark_text(align="left", baseline="top", **SMALL).encode(x=alt.value(0), y=alt.value(0), text="words:N")
 
 
 def _curves(data: alt.NamedData) -> Any:
