@@ -99,7 +99,18 @@ def test_the_contents_link_to_the_newest_copies_and_the_plain_pages(checkout):
     contents = (checkout / "work/contents.md").read_text()
     assert "**2** [Sums](02_sums-2.ipynb), 5 minutes" in contents
     assert "Afterwards you can add." in contents
-    assert "[Notation](../book/notation.md)" in contents
+    assert "Pages without code: [Notation](../book/notation.md)." in contents
+    assert "Also with code" not in contents
+
+
+def test_a_page_with_code_beside_the_chapters_gets_a_copy(checkout):
+    (checkout / "book/symptoms.md").write_text(CHAPTER.replace("# Sums", "# Symptoms"))
+    work_copies.main(checkout)
+    work_copies.main(checkout, fresh=("symptoms",))
+    assert notebooks(checkout) == ["02_sums.ipynb", "symptoms-2.ipynb", "symptoms.ipynb"]
+    contents = (checkout / "work/contents.md").read_text()
+    assert "Also with code: [Symptoms](symptoms-2.ipynb)." in contents
+    assert "Pages without code: [Notation](../book/notation.md)." in contents
 
 
 def test_the_wheel_carries_the_jupyter_settings_and_the_charts_script(tmp_path):

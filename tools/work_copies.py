@@ -1,14 +1,15 @@
 """Make the runner's own notebooks, work/NN_topic.ipynb, from chapters/NN_topic.md, and the page that lists them.
 
-A copy belongs to the runner once it is there: no copy is ever written again. Where a chapter has changed since
-its newest copy was made, or a fresh copy is asked for (`python tools/work_copies.py 02`), the new one takes a new
-name, NN_topic-2.ipynb.
+Pages of book/ that hold code, the symptoms, get a copy too. A copy belongs to the runner once it is there: no copy is
+ever written again. Where a chapter has changed since its newest copy was made, or a fresh copy is asked for
+(`python tools/work_copies.py 02`), the new one takes a new name, NN_topic-2.ipynb.
 """
 
 import hashlib
 import json
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import jupytext
@@ -23,7 +24,7 @@ fresh one of Chapter 2 under a new name. Chapters can also be opened as they are
 
 {chapters}
 
-Pages without code: {pages}.
+{pages}
 """
 
 
@@ -84,27 +85,47 @@ def entry(chapter: Path, copy: Path) -> str:
     return f"- **{int(chapter.name[:2])}** [{title(chapter)}]({copy.name}){minutes}{after}"
 
 
-def write_contents(entries: list[str], root: Path) -> None:
+def has_code(page: Path) -> bool:
+    """Return whether a page has cells to run."""
+    return "```{code-cell}" in page.read_text("utf-8")
+
+
+def line(label: str, pages: list[Path], address: Callable[[Path], str]) -> str:
+    """Return a line of the contents that links to some pages, empty without any."""
+    return f"{label}: " + " · ".join(f"[{title(page)}]({address(page)})" for page in pages) + "." if pages else ""
+
+
+def write_contents(entries: list[str], copies: dict[Path, Path], root: Path) -> None:
     """Write work/contents.md, anew each time: the page is no copy of the runner's."""
-    plain = (page for page in sorted((root / "book").glob("*.md")) if page.stem not in ("index", "bibliography"))
-    pages = " · ".join(f"[{title(page)}](../book/{page.name})" for page in plain)
+    plain = [page for page in pages_of(root) if page not in copies]
+    pages = [
+        line("Also with code", list(copies), lambda page: copies[page].name),
+        line("Pages without code", plain, lambda page: f"../book/{page.name}"),
+    ]
     (root / "work").mkdir(exist_ok=True)
-    (root / "work/contents.md").write_text(CONTENTS.format(chapters="\n".join(entries), pages=pages), "utf-8")
+    text = CONTENTS.format(chapters="\n".join(entries), pages="\n\n".join(filter(None, pages)))
+    (root / "work/contents.md").write_text(text, "utf-8")
+
+
+def pages_of(root: Path) -> list[Path]:
+    """Return the pages around the chapters, but for the front door and the references."""
+    return [page for page in sorted((root / "book").glob("*.md")) if page.stem not in ("index", "bibliography")]
 
 
 def main(root: Path = ROOT, fresh: tuple[str, ...] = ()) -> None:
     """Make the copies that are missing and those asked for, by number, by name or as "all"; list the newest ones."""
     chapters = sorted((root / "chapters").glob("[0-9][0-9]_*.md"))
+    others = [page for page in pages_of(root) if has_code(page)]
     for name in fresh:
-        if name != "all" and not any(chapter.stem.startswith(name) for chapter in chapters):
+        if name != "all" and not any(source.stem.startswith(name) for source in chapters + others):
             numbers = ", ".join(chapter.name[:2] for chapter in chapters)
             sys.exit(f"FRESH must be a chapter's number ({numbers}), its name, or all, got {name!r}.")
-    entries = []
-    for chapter in chapters:
-        copy, what = ensure_copy(chapter, root / "work", "all" in fresh or chapter.stem.startswith(fresh))
-        print(f"work/{copy.name}: {what}.")
-        entries.append(entry(chapter, copy))
-    write_contents(entries, root)
+    copies = {}
+    for source in chapters + others:
+        copies[source], what = ensure_copy(source, root / "work", "all" in fresh or source.stem.startswith(fresh))
+        print(f"work/{copies[source].name}: {what}.")
+    entries = [entry(chapter, copies[chapter]) for chapter in chapters]
+    write_contents(entries, {page: copies[page] for page in others}, root)
 
 
 if __name__ == "__main__":

@@ -7,9 +7,10 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
+import numpy as np
 import pytest
 import yaml
-from alignbook_pages import lab_pages, preview, social
+from alignbook_pages import front_page, lab_pages, preview, social
 from alignbook_pages.chapter_map import ROW, arc, middle, needs
 from bs4 import BeautifulSoup
 
@@ -159,6 +160,50 @@ def test_a_chapter_tells_its_number_its_minutes_and_what_it_is_good_for(built_bo
     assert told["og:title"] == "2. The KL-constrained optimum"
     assert told["og:description"] == f"{CHAPTERS[2]['minutes']} minutes. Afterwards you can {CHAPTERS[2]['after']}."
     assert told["og:image"] == "../_static/labs/what_does_a_nat_buy.png"
+
+
+def test_the_site_s_own_address_tells_what_it_is_and_leads_to_the_front_door(built_book):
+    page, door = soup(built_book, "index"), "book/index.html"
+    assert page.html["lang"] == "en"
+    assert page.title.get_text() == "alignbook"
+    assert page.select_one('link[rel="canonical"]')["href"] == door
+    assert page.select_one('meta[http-equiv="refresh"]')["content"] == f"0; url={door}"
+    assert page.body.a["href"] == door  # for whoever's browser does not move on by itself
+    told = {tag["property"]: tag["content"] for tag in page.select("meta[property]")}
+    assert len(told["og:description"].split()) > 3
+    assert told["og:description"] == page.select_one('meta[name="description"]')["content"]
+    assert (built_book / told["og:image"]).is_file()
+
+
+def test_the_site_s_own_address_is_whole_where_it_is_known():
+    said = front_page.page("book/index", "alignbook", "https://example.org/b/", "Words & more.", "_static/x.png")
+    page = BeautifulSoup(said, "html.parser")
+    assert page.select_one('link[rel="canonical"]')["href"] == "https://example.org/b/book/index.html"
+    assert page.body.a["href"] == "book/index.html"
+    assert "Words & more." in page.body.get_text()
+
+
+@pytest.mark.parametrize("name", LABS)
+def test_a_search_finds_a_lab_by_its_question_and_knows_no_outcome(built_book, name):
+    found = json.loads((built_book / "searchindex.js").read_text("utf-8").partition("(")[2].rstrip().removesuffix(")"))
+    page = found["docnames"].index(f"labs/{name}")
+    lab = declared(built_book, name)
+    assert found["titles"][page] == lab["question"]
+    words = {one for terms in ("terms", "titleterms") for one, at in found[terms].items() if page in np.ravel(at)}
+    address = soup(built_book, f"labs/{name}").select_one("a.alignbook-home")["href"]
+    home, _, anchor = address.removeprefix("../").partition("#")
+    section = soup(built_book, home.removesuffix(".html")).find(id=anchor)
+    heading = (
+        section.find_parent("section").find(["h2", "h3"]).get_text()
+        if section.name == "span"
+        else section.find(["h2", "h3"]).get_text()
+    )
+    told = re.findall(r"\w+", f"{json.dumps(lab, ensure_ascii=False)} {heading}".lower())
+    assert words
+    # the index holds stems: their first letters must stand in what the page says before a guess
+    assert [
+        one for one in words if not any(word.startswith(one[: min(3, len(one) - 1)].lower()) for word in told)
+    ] == []
 
 
 def test_addresses_are_whole_where_the_site_s_is_known():

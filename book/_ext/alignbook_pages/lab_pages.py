@@ -4,6 +4,7 @@
 """
 
 import html
+import json
 import re
 from collections.abc import Iterator
 from importlib import import_module
@@ -11,8 +12,10 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from docutils import nodes
+from docutils.utils import new_document
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.search import IndexBuilder
 from sphinx.util.docutils import SphinxRole
 
 from alignbook.experiments.declare import starts
@@ -25,6 +28,7 @@ from .numbering import CHAPTER
 
 LIST = "<!-- list of labs -->"
 TITLED = re.compile(r"(?P<words>.+?)\s*<(?P<name>\w+)(?:\?(?P<query>\S.*))?>", re.DOTALL)
+DECLARED = re.compile(r'<script type="application/json">(.*?)</script>', re.DOTALL)
 END = re.compile(r'(<section class="alignbook-lab"[^>]*data-lab="(?P<name>\w+)".*?</section>)', re.DOTALL)
 
 
@@ -93,7 +97,29 @@ def collect(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
             f"<h1>{html.escape(place.question)}</h1>{shown}"
             f"<p>What this is about, and what it shows: {home(app, place, '../')}.</p>"
         )
-        yield f"labs/{place.name}", {"title": place.question, "body": body}, "page.html"
+        page = f"labs/{place.name}"
+        if app.builder.indexer:
+            app.builder.indexer.feed(page, page, place.question, words_of(page, place, shown))
+        yield page, {"title": place.question, "body": body}, "page.html"
+    if app.builder.indexer:
+        keep_in_search(app.builder.indexer, {f"labs/{name}" for name in labs(app.env)})
+
+
+def words_of(page: str, place: Place, shown: str) -> nodes.document:
+    """Return what a search shall find a lab by: its question, its section, its inputs; nothing of an outcome."""
+    lab = json.loads(DECLARED.search(shown)[1])
+    asked = [lab["prediction"]["question"]] if lab["prediction"] else []
+    named = [place.section, *asked, *(one["label"] for one in [*lab["parameters"], *lab["tries"]])]
+    document = new_document(page)
+    section = nodes.section("", nodes.title("", place.question), *(nodes.paragraph("", words) for words in named))
+    document += section
+    return document
+
+
+def keep_in_search(indexer: IndexBuilder, pages: set[str]) -> None:
+    """Keep these pages when Sphinx, at the end, leaves out of its index whatever was not read from a file."""
+    prune = indexer.prune
+    indexer.prune = lambda read: prune({*read, *pages})
 
 
 def output(env: BuildEnvironment, place: Place) -> str:
