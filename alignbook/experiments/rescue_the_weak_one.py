@@ -1,7 +1,7 @@
 """Rescue the weak one: each remedy alone, over 256 data sets. Which of them helps, and which does harm?"""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from alignbook.dynamics import adam, gradient_descent
 from alignbook.experiments.declare import Experiment, Number, Prediction, Settings, Table
 from alignbook.experiments.running_example import DISTINGUISHABILITY, NOISE
 from alignbook.experiments.which_behavior_wins import fresh_accuracy
-from alignbook.losses import cdpo_slope, dpo_slope
+from alignbook.losses import cdpo_slope, dpo_slope, hinge_slope
 
 SEEDS, STATEMENTS, FEATURES = 256, 40, 8  # statements of the strong behavior
 SPARSE = 5  # it has so many statements for each of the weak one
@@ -28,7 +28,7 @@ class Remedy(NamedTuple):
     train: partial = DESCENT
     beta: float = BETA
     steps: int = STEPS
-    smoothing: float = 0.0
+    slope: Callable = dpo_slope
     batch: int | None = None
 
 
@@ -40,7 +40,8 @@ REMEDIES = {
     "beta over 3": Remedy(beta=BETA / 3),
     "beta times 3": Remedy(beta=BETA * 3),
     "a tenth of the steps": Remedy(steps=STEPS // 10),
-    "label smoothing 0.3": Remedy(smoothing=0.3),
+    "label smoothing 0.3": Remedy(slope=partial(cdpo_slope, label_noise=0.3)),
+    "hinge loss": Remedy(slope=hinge_slope),
     "Adam": Remedy(train=ADAM),
     "learned alone": Remedy(shares=(0.0, 1.0)),
 }
@@ -60,10 +61,15 @@ def run(settings: Settings, *, seed: int = 0, engine: str = "numpy") -> Iterator
     before = None
     for name, remedy in REMEDIES.items():
         share = np.array(remedy.shares)[:, None] / sum(remedy.shares)
-        slope = partial(cdpo_slope, label_noise=remedy.smoothing) if remedy.smoothing else dpo_slope
         weights = to_engine(share * kept, engine)
         training = remedy.train(
-            data, remedy.beta, weights=weights, slope=slope, batch_size=remedy.batch, seed=seed, record_every=STRIDE
+            data,
+            remedy.beta,
+            weights=weights,
+            slope=remedy.slope,
+            batch_size=remedy.batch,
+            seed=seed,
+            record_every=STRIDE,
         )
         while (snapshot := next(training)).step < remedy.steps:
             yield {column: list(values) for column, values in table.items()}
