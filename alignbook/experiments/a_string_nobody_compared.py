@@ -82,6 +82,7 @@ EXPERIMENT = Experiment(
             "string farthest in this direction has six N, and A, the commonest letter at first, is left behind."
         ),
     ),
+    seeded=False,
 )
 
 

@@ -107,7 +107,8 @@ class Prediction:
 class Experiment:
     """A question, its parameters, and `run(settings, seed=..., engine=...)` yielding ever longer tables.
 
-    `describe(table, settings)` is one sentence with numbers: the chart's alternative text.
+    `describe(table, settings)` is one sentence with numbers: the chart's alternative text. Where nothing is random,
+    `seeded` is False, and a lab shows no seed.
     """
 
     question: str
@@ -116,6 +117,7 @@ class Experiment:
     describe: Callable[[Table, Settings], str]
     prediction: Prediction | None = None
     engines: tuple[str, ...] = ("numpy", "torch-cpu", "torch-cuda")
+    seeded: bool = True
 
 
 def starts(experiment: Experiment) -> dict[str, Any]:

@@ -104,4 +104,5 @@ EXPERIMENT = Experiment(
             "enough to move half the mass between two answers that the reward can hardly tell apart."
         ),
     ),
+    seeded=False,
 )

@@ -123,6 +123,7 @@ EXPERIMENT = Experiment(
     run=run,
     describe=describe,
     engines=("numpy",),
+    seeded=False,
 )
 
 

@@ -74,4 +74,5 @@ EXPERIMENT = Experiment(
     run=run,
     describe=describe,
     prediction=None,
+    seeded=False,
 )

@@ -93,4 +93,5 @@ EXPERIMENT = Experiment(
             "to No, and whichever answer lies farthest that way wins: here Yes, which nobody compared."
         ),
     ),
+    seeded=False,
 )

@@ -139,6 +139,7 @@ EXPERIMENT = Experiment(
             "proportion to it: four times the nats allow a change twice as large."
         ),
     ),
+    seeded=False,
 )
 
 

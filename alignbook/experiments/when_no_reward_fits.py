@@ -119,4 +119,5 @@ EXPERIMENT = Experiment(
             "the third. All three pull equally hard, so nothing moves: every match is called even."
         ),
     ),
+    seeded=False,
 )

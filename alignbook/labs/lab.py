@@ -50,6 +50,7 @@ def declaration(lab: Lab) -> dict[str, Any]:
         "name": lab.name,
         "question": lab.experiment.question,
         "inPage": "numpy" in lab.experiment.engines,
+        "seeded": lab.experiment.seeded,
         "parameters": [_parameter(parameter) for parameter in lab.experiment.parameters],
         "prediction": _question(lab.experiment.prediction),
         "tries": [{"label": label, "settings": dict(settings)} for label, settings in lab.tries],

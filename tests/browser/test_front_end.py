@@ -84,6 +84,18 @@ def in_state(tab, state):
     tab.wait_for_function(f"(state) => document.querySelector('{LIVE}').dataset.state === state", arg=state)
 
 
+def test_a_lab_without_noise_shows_no_seed_and_one_without_steps_no_run(tab, sample_page):
+    exact = dataclasses.replace(sample.GROWTH, seeded=False, prediction=None)
+    lab = live_lab(tab, sample_page, frames(1), dataclasses.replace(sample.OPEN, experiment=exact))
+    in_state(tab, "settled")
+    assert lab.get_by_label("Seed", exact=True).count() == 0
+    assert lab.get_by_role("button", name="Run", exact=True).count() == 1
+    one_look = dataclasses.replace(exact, parameters=exact.parameters[:-1])
+    lab = live_lab(tab, sample_page, frames(1), dataclasses.replace(sample.OPEN, experiment=one_look))
+    in_state(tab, "settled")
+    assert lab.get_by_role("button", name="Run", exact=True).count() == 0
+
+
 def test_the_next_frame_is_asked_for_once_the_last_is_painted(tab, sample_page):
     live_lab(tab, sample_page, frames(5))
     in_state(tab, "settled")

@@ -80,7 +80,7 @@ def test_nothing_of_the_outcome_is_there_before_the_reader_commits(visit):
     assert visit.tab.evaluate("window.alignbookRecords") is None
     assert all(rows == [] for rows in visit.rows())
     assert sentence(lab) == ""
-    question = lab.locator(".alignbook-question").text_content()
+    question = lab.get_by_role("heading").text_content()
     assert lab.get_by_role("img", name=question, exact=True).count() == 1
     html = lab.evaluate("(lab) => lab.outerHTML")
     source = Path(lab.evaluate(RECORD)).read_text("utf-8")

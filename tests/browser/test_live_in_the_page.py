@@ -1,11 +1,13 @@
 """Vouches for a lab that runs Python in its page: press, drag, stop, and every way in which it cannot be had."""
 
+import re
+import shutil
 import time
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 from alignbook.labs import own_run, retrain_it, what_does_a_nat_buy
+from tests.browser.visits import PHONE, barriers
 from tools import bare_page as bare
 
 BOOT = 120_000  # ms; a machine under load
@@ -13,9 +15,14 @@ STATE = "(wish) => document.querySelector(`[data-lab='${wish[0]}']`).dataset.sta
 
 
 @pytest.fixture(scope="module")
-def site(pyodide_folder, tmp_path_factory):
-    """The address of a page with two labs and Python of its own."""
-    page = bare.write_page(tmp_path_factory.mktemp("site"), retrain_it.LAB, what_does_a_nat_buy.LAB, runtime="pyodide/")
+def page(pyodide_folder, tmp_path_factory):
+    """A page with two labs, whose records take seconds to make, and Python of its own."""
+    return bare.write_page(tmp_path_factory.mktemp("site"), retrain_it.LAB, what_does_a_nat_buy.LAB, runtime="pyodide/")
+
+
+@pytest.fixture(scope="module")
+def site(page):
+    """The page's address on a server."""
     with bare.serve(page.parent) as address:
         yield f"{address}{page.name}"
 
@@ -73,6 +80,8 @@ def test_one_press_makes_every_lab_of_the_page_live(tab, site):
     other.get_by_label("KL budget (nats)", exact=True).press("Enter")
     in_state(tab, "settled", "what_does_a_nat_buy")
     assert sentence(other).startswith("A budget of 0.123 nats spends 0.123 nats")
+    assert [one.get_by_label("Seed", exact=True).count() for one in (lab, other)] == [1, 0]  # nothing is random there
+    assert [one.get_by_role("button", name=re.compile("^(Run|Pause)$")).count() for one in (lab, other)] == [1, 0]
     assert len([url for url in asked if url.endswith("pyodide.mjs")]) == 1
     assert tab.outside == []
     assert tab.errors == []
@@ -107,14 +116,20 @@ def test_stop_goes_back_to_the_record_and_python_can_be_started_again(tab, site)
     lab.get_by_label("Learning rate", exact=True).fill("1.7")
     lab.get_by_label("Learning rate", exact=True).press("Enter")
     in_state(tab, "running")
-    lab.get_by_role("button", name="Stop live").press("Enter")
+    stop = lab.get_by_role("button", name="Stop live")
+    stop.focus()
+    place = stop.bounding_box()["y"]
+    stop.press("Enter")
     in_state(tab, "settled")
-    assert lab.get_by_role("button", name="Run live").is_visible()
+    assert lab.get_by_role("button", name="Run live").bounding_box()["y"] == pytest.approx(place, abs=1)
+    assert "back at recorded values" in lab.get_by_role("status").text_content()
     assert lab.get_by_label("Learning rate", exact=True).input_value() == "1"  # the nearest that is recorded
     assert lab.get_by_label("Steps", exact=True).input_value() == "200"
     lab.get_by_role("button", name="Run live").press("Enter")
     lab.get_by_role("button", name="Stop live").wait_for(timeout=BOOT)
-    in_state(tab, "settled")
+    in_state(tab, "running")
+    assert lab.get_by_label("Learning rate", exact=True).input_value() == "1.7"  # as the reader left it
+    assert lab.get_by_label("Steps", exact=True).input_value() == "100000"
     assert tab.errors == []
 
 
@@ -128,11 +143,12 @@ def test_loading_can_be_cancelled(tab, site):
     assert lab.get_by_role("progressbar").count() == 0
 
 
-def test_without_its_runtime_the_record_stands_and_a_sentence_says_what_to_do(tab, pyodide_folder, tmp_path):
+def test_without_its_runtime_the_record_stands_and_a_sentence_says_what_to_do(tab, page, tmp_path):
+    shutil.copytree(page.parent, tmp_path / "site")
     with bare.serve(tmp_path) as nowhere:
-        folder = tmp_path / "site"
-        folder.mkdir()
-        page = bare.write_page(folder, retrain_it.LAB, what_does_a_nat_buy.LAB, runtime=f"{nowhere}none/")
+        html = page.read_text("utf-8")
+        assert html.count('"runtime": "pyodide/"') == 1
+        (tmp_path / "site" / page.name).write_text(html.replace('"pyodide/"', f'"{nowhere}none/"'), "utf-8")
         lab = recorded(tab, f"{nowhere}site/{page.name}")
         said = sentence(lab)
         lab.get_by_role("button", name="Run live").press("Enter")
@@ -145,8 +161,7 @@ def test_without_its_runtime_the_record_stands_and_a_sentence_says_what_to_do(ta
         assert sentence(lab) != said
 
 
-def test_a_page_opened_as_a_file_says_how_to_serve_it(tab, pyodide_folder, tmp_path):
-    page = bare.write_page(tmp_path, retrain_it.LAB, what_does_a_nat_buy.LAB, runtime="pyodide/")
+def test_a_page_opened_as_a_file_says_how_to_serve_it(tab, page):
     lab = recorded(tab, page.as_uri())
     said = sentence(lab)
     lab.get_by_role("button", name="Run live").press("Enter")
@@ -192,10 +207,9 @@ def test_a_hidden_page_asks_python_for_nothing(tab, site):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_live_lab_has_no_barrier_and_fits_a_phone(tab, site, scheme):
     tab.emulate_media(color_scheme=scheme)
-    tab.set_viewport_size({"width": 390, "height": 700})
+    tab.set_viewport_size(PHONE)
     lab = live(tab, site)
-    found = Axe().run(tab, context='[data-lab="retrain_it"]').response["violations"]
-    assert {rule["id"]: [node["html"][:200] for node in rule["nodes"]] for rule in found} == {}
+    assert barriers(tab, '[data-lab="retrain_it"]') == {}
     assert tab.evaluate("document.scrollingElement.scrollWidth") <= 390
     assert lab.get_by_role("button", name="Stop live").is_visible()
 

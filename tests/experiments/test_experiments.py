@@ -10,7 +10,7 @@ import pytest
 from alignbook import experiments
 from alignbook.arrays import engines
 from alignbook.experiments import is_near_optimal_near, retrain_it, what_does_a_nat_buy
-from alignbook.experiments.declare import Experiment, starts
+from alignbook.experiments.declare import Choice, Experiment, starts
 from alignbook.information import expectation, kl_divergence
 from alignbook.policy_gradient import gradient_ascent, objective_gradient
 from alignbook.tilting import tilt
@@ -22,9 +22,9 @@ ALL = [module.EXPERIMENT for module in MODULES if hasattr(module, "EXPERIMENT")]
 NAMES = [experiment.run.__module__.rpartition(".")[2] for experiment in ALL]
 
 
-def last(experiment: Experiment, **changes):
+def last(experiment: Experiment, seed=0, **changes):
     settings = starts(experiment) | changes
-    *_, table = experiment.run(settings, seed=0, engine="numpy")
+    *_, table = experiment.run(settings, seed=seed, engine="numpy")
     return table, settings
 
 
@@ -51,6 +51,14 @@ def test_the_sentence_and_the_answer_follow_from_the_last_table(experiment):
         assert answer in range(len(experiment.prediction.options))
     else:
         assert experiment.prediction.low < answer < experiment.prediction.high
+
+
+@pytest.mark.parametrize("experiment", ALL, ids=NAMES)
+def test_a_seed_changes_the_table_where_one_is_shown_and_nowhere_else(experiment):
+    options = [(p.name, option) for p in experiment.parameters if isinstance(p, Choice) for option in p.options]
+    settings = ({}, *({name: option} for name, option in options))
+    changes = (last(experiment, **changed)[0] != last(experiment, seed=1, **changed)[0] for changed in settings)
+    assert any(changes) == experiment.seeded
 
 
 @pytest.mark.parametrize("engine", [name for name in engines() if name != "numpy"])

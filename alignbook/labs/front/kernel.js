@@ -3,11 +3,13 @@
 function kernelSource(model) {
   const engines = model.get("engines");
   const engine = { kind: "choice", name: "engine", label: "Engine", options: engines, start: engines[0], grid: [] };
-  const names = [...model.get("declaration").parameters, SEED, engine].map(({ name }) => name);
+  const { parameters, seeded } = model.get("declaration");
+  const more = [...(seeded ? [SEED] : []), engine];
+  const names = [...parameters, ...more].map(({ name }) => name);
   const current = () => Object.fromEntries(names.map((name) => [name, model.get(name)]));
   let handler = () => {};
 
-  const source = pulledSource([SEED, engine], ({ settings, ...message }) => {
+  const source = pulledSource(more, ({ settings, ...message }) => {
     const news = Object.entries(settings ?? {}).filter(([name, value]) => !same(model.get(name), value));
     news.forEach(([name, value]) => model.set(name, value));
     model.send({ ...message, changed: Object.fromEntries(news) });

@@ -30,6 +30,14 @@ const group = (name, legend, ...children) =>
 // Notebook 7 looks for the mark no further up than to what has the focus.
 const keepKeys = ({ target }) => { target.dataset.lmSuppressShortcuts = "true"; };
 
+// The lab's title as a heading one level below the last before it; a heading of another lab does not count.
+function heading(root, words) {
+  const all = [...document.querySelectorAll("h1, h2, h3, h4, h5, h6")];
+  const before = all.filter((one) => one.compareDocumentPosition(root) & Node.DOCUMENT_POSITION_FOLLOWING);
+  const level = Number(before.at(-1)?.tagName[1] ?? 1) + 1;
+  return make("p", { className: "alignbook-question", role: "heading", "aria-level": Math.min(6, level) }, words);
+}
+
 // A gate that a pause closes: whoever passes waits until it opens.
 function pauseGate() {
   let wait = null;
@@ -58,8 +66,9 @@ function controls(lab, parameters, start, source, extras, act) {
   const tries = lab.tries.filter(({ settings }) => reachable(settings))
     .map(({ label, settings }) => button(`Try: ${label}`, () => act.change({ ...start, ...settings })));
   const runner = button("Pause", act.toggle);
+  const runs = source.live && (lab.seeded || parameters.some(({ name }) => name === "steps")); // else all is there at once
   const reset = button("Reset", act.reset);
-  const buttons = make("div", { className: "alignbook-buttons" }, ...tries, ...(source.live ? [runner] : []), reset, ...extras);
+  const buttons = make("div", { className: "alignbook-buttons" }, ...tries, ...(runs ? [runner] : []), reset, ...extras);
   const fixed = parameters.filter(({ grid }) => !source.live && !grid.length).map(({ label }) => label);
   const note = fixed.length ? [make("small", {}, `${source.note} ${fixed.join(", ")}.`)] : [];
   const offer = source.offer ? [source.offer] : [];
@@ -157,7 +166,7 @@ function mount(root, lab, source, memory, handle = {}) {
   const shown = display(lab);
   const { chart, words, verdict, key, progress, fault, fold, announced } = shown.elements;
   const asked = open ? [] : [ask(prediction, commit)];
-  const title = make("p", { className: "alignbook-question" }, lab.question);
+  const title = heading(root, lab.question);
   const below = [words, verdict, key, progress, fault, dials.rest, fold, announced];
   root.replaceChildren(title, ...asked, dials.main, chart, ...below);
   root.classList.add("alignbook-lab");

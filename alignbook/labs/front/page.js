@@ -110,27 +110,41 @@ function mountLab(root, lab, host) {
   const fromRecord = { ...recordSource(lab, address, offer), watch };
   const handle = mount(root, lab, fromRecord, memory);
   let live = false;
+  let free = {}; // where the reader left the live lab
   host.watch(({ state }) => {
     const becomes = state === "ready" && lab.inPage;
     if (becomes !== live) {
       live = becomes;
       const focused = root.contains(document.activeElement);
-      memory.hold(live ? handle.settings() : recorded(lab, handle.settings()));
+      const now = handle.settings();
+      const unmoved = same(recorded(lab, now), recorded(lab, free)); // since then
+      free = live ? free : { ...now };
+      memory.hold(live && unmoved ? free : live ? now : recorded(lab, now));
+      if (focused) {
+        holdStill(offer, root); // its lab is made anew around it
+      }
       handle.remount(live ? { ...host.source(lab), watch, offer } : fromRecord);
       if (focused) {
-        offer.querySelector("button").focus(); // the button stays, its lab is made anew
+        offer.querySelector("button").focus({ preventScroll: true });
       }
     }
   });
 }
 
-// Goes to an element, and again while charts and formulas above it find their heights, until the reader moves.
-function stayAt(root) {
-  const sizes = new ResizeObserver(() => root.scrollIntoView());
-  sizes.observe(document.body);
+// Does something whenever charts and formulas find their heights, until the reader moves.
+function atEachSize(element, act) {
+  const sizes = new ResizeObserver(act);
+  sizes.observe(element);
   const end = () => sizes.disconnect();
   ["wheel", "touchstart", "pointerdown", "keydown"].forEach((name) => addEventListener(name, end, { once: true }));
 }
+
+function holdStill(element, around) {
+  const { top } = element.getBoundingClientRect();
+  atEachSize(around, () => scrollBy({ top: element.getBoundingClientRect().top - top, behavior: "instant" }));
+}
+
+const stayAt = (root) => atEachSize(document.body, () => root.scrollIntoView());
 
 function mountPage() {
   const addresses = JSON.parse(document.querySelector("#alignbook-runtime")?.textContent ?? "{}");

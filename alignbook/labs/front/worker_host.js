@@ -4,6 +4,7 @@
 const NEEDS_SERVER = "A page opened as a file cannot start Python. In the book's folder run python -m http.server, "
   + "then open http://localhost:8000.";
 const REMEDY = "Try again with a network and a current browser, or open the chapter in a notebook.";
+const BACK = "The sliders are back at recorded values. Run live again goes on with yours.";
 
 // `addresses` says where the worker, its runtime and its packages are. A watcher has news({ state, words, loaded, total }).
 function workerHost(addresses) {
@@ -45,7 +46,7 @@ function workerHost(addresses) {
     bytes: addresses.bytes,
     news: () => current,
     watch(watcher) { watchers.add(watcher); },
-    stop: () => end(),
+    stop: () => end(current.state === "ready" ? BACK : undefined),
     start() {
       if (location.protocol === "file:") {
         end(NEEDS_SERVER);
@@ -66,8 +67,8 @@ function workerHost(addresses) {
       worker.postMessage({ kind: "boot", ...addresses });
     },
     source(lab) {
-      const source = pulledSource([SEED], ({ settings, ...message }) => {
-        const { seed, ...rest } = settings ?? {};
+      const source = pulledSource(lab.seeded ? [SEED] : [], ({ settings, ...message }) => {
+        const { seed = 0, ...rest } = settings ?? {};
         sources.set(message.view, source.receive);
         worker?.postMessage({ ...message, lab: lab.name, settings: rest, seed, engine: "numpy" });
       });
