@@ -28,8 +28,8 @@ def use_keys(app: Sphinx, config: Config) -> None:
 
 
 def key() -> str:
-    """Return a short hash of alignbook/**/*.py and *.js and of constraints.txt."""
-    sources = sorted(path for path in PACKAGE.rglob("*") if path.suffix in {".py", ".js"})
+    """Return a short hash of the package's files, its data among them, and of constraints.txt."""
+    sources = sorted(path for path in PACKAGE.rglob("*") if path.is_file())
     return digest([*sources, ROOT / "constraints.txt"])
 
 
