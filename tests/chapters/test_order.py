@@ -15,7 +15,8 @@ import yaml
 from tools.chapter_text import minutes, pieces
 
 ROOT = Path(__file__).parents[2]
-CHAPTERS = {int(path.name[:2]): path for path in sorted((ROOT / "chapters").glob("[0-9][0-9]_*.md"))}
+PRINTED = re.findall(r"file: (chapters/(\d\d)_\w+)", (ROOT / "_toc.yml").read_text("utf-8"))
+CHAPTERS = {int(number): ROOT / f"{page}.md" for page, number in PRINTED}
 MOST_MINUTES, ROUNDING = 60, 2
 
 # Words that also have an everyday meaning: only where {term} names them they are the book's.
