@@ -23,7 +23,7 @@ import numpy as np
 from jaxtyping import Float, Int, Real
 
 from alignbook import checks
-from alignbook.arrays import Array, Scalar, as_arrays, masked, namespace, per_law
+from alignbook.arrays import Array, Scalar, as_arrays, draw, masked, namespace, per_law
 from alignbook.information import LogLaw, Values
 
 Samples: TypeAlias = Int[Array, "*#batch group"]  # answers, by their place on the last axis of a law
@@ -50,9 +50,8 @@ def sample_answers(
 def inverse_cdf(log_p: LogLaw, uniforms: Float[np.ndarray, "*#batch group"]) -> Int[Array, "*_batch group"]:
     """Return the first answer at which the summed probabilities exceed each uniform number, unchecked."""
     xp = namespace(log_p)
-    up_to = xp.cumulative_sum(xp.astype(xp.exp(log_p), xp.float64), axis=-1)[..., None]
-    levels = xp.asarray(uniforms, device=array_api_compat.device(log_p)) * up_to[..., -1, :]
-    return xp.sum(xp.astype(up_to <= levels[..., None, :], xp.int64), axis=-2)
+    exact = xp.astype(log_p, xp.float64)[..., None, :]  # float32 would round the sums
+    return draw(exact, xp.asarray(uniforms, device=array_api_compat.device(log_p)))
 
 
 def at_answers(values: Values, samples: Samples) -> Real[Array, "*_batch group"]:

@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from alignbook_pages import cache
 
 ROOT = Path(__file__).parents[2]
 CHAPTER = """\
@@ -87,3 +88,18 @@ def test_a_faulty_cell_fails_the_build(build, code, complaint):
     built = build(code=code)
     assert built.returncode != 0
     assert complaint in built.stdout + built.stderr
+
+
+@pytest.mark.parametrize("name", ["law.py", "front/lab.css", "data/samples.csv"])
+def test_a_changed_file_of_the_package_runs_the_chapters_anew_and_a_compiled_one_does_not(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "ROOT", tmp_path)
+    monkeypatch.setattr(cache, "PACKAGE", tmp_path / "alignbook")
+    file, compiled = tmp_path / "alignbook" / name, tmp_path / "alignbook/__pycache__/law.pyc"
+    for path in (file, compiled, tmp_path / "constraints.txt"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("1")
+    before = cache.key()
+    compiled.write_text("2")
+    assert cache.key() == before
+    file.write_text("2")
+    assert cache.key() != before
