@@ -7,7 +7,7 @@ import numpy as np
 
 from alignbook.arrays import to_engine
 from alignbook.dynamics import dpo_descent
-from alignbook.experiments.declare import Choice, Experiment, Number, Prediction, Settings, Table
+from alignbook.experiments.declare import Choice, Experiment, Number, Prediction, Settings, Table, add_row, so_far
 from alignbook.losses import dpo_loss
 from alignbook.policies import letter_counts, unigram_policy
 
@@ -42,11 +42,10 @@ def run(settings: Settings, *, seed: int = 0, engine: str = "numpy") -> Iterator
                 [*range(1, TOP + 1), "chosen", "rejected"], [*_likeliest(law), *pair], strict=True
             ):
                 row = (snapshot.step, loss, str(place), string, _role(string, pair), float(law[STRINGS.index(string)]))
-                for column, value in zip(table.values(), row, strict=True):
-                    column.append(value)
-            yield {name: list(column) for name, column in table.items()}
+                add_row(table, row)
+            yield so_far(table)
         elif snapshot.step % STRIDE == 0:
-            yield {name: list(column) for name, column in table.items()}
+            yield so_far(table)
 
 
 def describe(table: Table, settings: Settings) -> str:

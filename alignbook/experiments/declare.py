@@ -120,6 +120,17 @@ class Experiment:
     seeded: bool = True
 
 
+def add_row(table: Table, row: Sequence[Any]) -> None:
+    """Append a row, its values in the order of the columns."""
+    for column, value in zip(table.values(), row, strict=True):
+        column.append(value)
+
+
+def so_far(table: Table) -> Table:
+    """Return the table so far, which later rows leave alone."""
+    return {name: list(column) for name, column in table.items()}
+
+
 def starts(experiment: Experiment) -> dict[str, Any]:
     """Return the settings at which an experiment stands when it is opened."""
     return {parameter.name: parameter.start for parameter in experiment.parameters}

@@ -8,7 +8,7 @@ import numpy as np
 
 from alignbook.arrays import Array, namespace, to_engine
 from alignbook.dynamics import dpo_descent
-from alignbook.experiments.declare import Choice, Experiment, Number, Prediction, Settings, Table
+from alignbook.experiments.declare import Choice, Experiment, Number, Prediction, Settings, Table, add_row, so_far
 from alignbook.experiments.running_example import ANSWERS, REF_LOG_P, REWARD
 from alignbook.information import kl_divergence
 from alignbook.policies import softmax_policy
@@ -47,7 +47,7 @@ def run(settings: Settings, *, seed: int = 0, engine: str = "numpy") -> Iterator
             log_p = softmax_policy(ref + snapshot.theta)
             spread = np.quantile(kl_divergence(log_p, target).tolist(), [0.05, 0.5, 0.95])
             _append(table, ("distance", snapshot.step, *spread.tolist(), None, None, None))
-            yield {name: list(column) for name, column in table.items()}
+            yield so_far(table)
     means = np.exp(log_p.tolist()).mean(axis=0)
     for law, chances in (("reference", np.exp(REF_LOG_P)), ("tilt", np.exp(target.tolist())), ("DPO", means)):
         for answer, chance in zip(ANSWERS, chances.tolist(), strict=True):
@@ -100,8 +100,7 @@ EXPERIMENT = Experiment(
 
 
 def _append(table: Table, row: tuple) -> None:
-    for column, value in zip(table.values(), row, strict=True):
-        column.append(value)
+    add_row(table, row)
 
 
 def _each_outcome(wins: Array) -> tuple[Array, Array]:

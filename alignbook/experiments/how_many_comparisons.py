@@ -7,7 +7,7 @@ from statistics import NormalDist
 import numpy as np
 
 from alignbook.arrays import Array, namespace, to_engine
-from alignbook.experiments.declare import Choice, Experiment, Number, Prediction, Settings, Table
+from alignbook.experiments.declare import Choice, Experiment, Number, Prediction, Settings, Table, add_row, so_far
 from alignbook.preferences import fit_bradley_terry, has_finite_fit
 
 STUDIES = 200  # of one kind; the first is the one that is drawn
@@ -39,9 +39,8 @@ def run(settings: Settings, *, seed: int = 0, engine: str = "numpy") -> Iterator
         told = ((low > 0) | (high < 0)).tolist()
         theory = share_expected(shown_chance, moment)
         row = (moment, *(float(end[0]) for end in (low, middle, high)), sum(told) / STUDIES, theory)
-        for column, value in zip(table.values(), (*row, log_odds(settings["chance"]), needed), strict=True):
-            column.append(value)
-        yield {name: list(column) for name, column in table.items()}
+        add_row(table, (*row, log_odds(settings["chance"]), needed))
+        yield so_far(table)
 
 
 def interval(wins: Array, comparisons: int, prior_variance: float | None = None) -> tuple[Array, Array, Array]:

@@ -15,7 +15,7 @@ from alignbook.dynamics import (
     peak_time,
     weight_change_bound,
 )
-from alignbook.experiments.declare import Choice, Experiment, Number, Prediction, Settings, Table
+from alignbook.experiments.declare import Choice, Experiment, Number, Prediction, Settings, Table, so_far
 from alignbook.experiments.running_example import BETA, LEARNING_RATE
 
 DISTINGUISHABILITY = np.linspace(0.25, 8.0, 32)
@@ -44,7 +44,7 @@ def run(settings: Settings, *, seed: int = 0, engine: str = "numpy") -> Iterator
     for snapshot in itertools.islice(training, settings["steps"] // every + 1):
         if snapshot.step == settings["steps"]:
             _add(table, "run", np.array(snapshot.weight_change.tolist()))
-        yield {name: list(column) for name, column in table.items()}
+        yield so_far(table)
 
 
 def drawn(noise: float, seed: int, engine: str) -> Behaviors:

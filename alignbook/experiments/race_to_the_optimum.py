@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from alignbook.arrays import Array, to_engine
-from alignbook.experiments.declare import Experiment, Number, Prediction, Settings, Table
+from alignbook.experiments.declare import Experiment, Number, Prediction, Settings, Table, add_row, so_far
 from alignbook.experiments.running_example import REF_LOG_P, REWARD
 from alignbook.gradient_estimators import (
     at_answers,
@@ -61,7 +61,7 @@ def run(settings: Settings, *, seed: int = 0, engine: str = "numpy") -> Iterator
     for tick, snapshots in enumerate(itertools.islice(zip(*climbs, strict=True), ticks + 1)):
         if tick in moments:
             _add_rows(table, snapshots, tick / ticks, settings["beta"])
-            frame = {name: list(column) for name, column in table.items()}
+            frame = so_far(table)
         yield frame  # also where nothing is new: whoever pulls may stop here
 
 
@@ -133,5 +133,4 @@ def _add_rows(table: Table, snapshots: Sequence[Snapshot], progress: float, beta
     for name, snapshot in zip(METHODS, snapshots, strict=True):
         distance = kl_divergence(np.asarray(snapshot.log_p.tolist()), optimum)
         quantiles = np.maximum(np.quantile(distance, [0.05, 0.5, 0.95]), FLOOR).tolist()
-        for column, value in zip(table.values(), (snapshot.step, progress, name, *quantiles), strict=True):
-            column.append(value)
+        add_row(table, (snapshot.step, progress, name, *quantiles))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from alignbook.arrays import to_engine
-from alignbook.experiments.declare import Choice, Experiment, Number, Prediction, Settings, Table
+from alignbook.experiments.declare import Choice, Experiment, Number, Prediction, Settings, Table, add_row, so_far
 from alignbook.experiments.running_example import ANSWERS, REF_LOG_P, REWARD
 from alignbook.policy_gradient import Snapshot, gradient_ascent, largest_stable_rate
 from alignbook.tilting import objective, tilt
@@ -58,7 +58,7 @@ def run(settings: Settings, *, seed: int = 0, engine: str = "numpy") -> Iterator
     for tick, snapshot in enumerate(itertools.islice(climb, ticks + 1)):
         if tick in moments:
             _add_rows(table, snapshot, tick / ticks, best_objective(settings["beta"]))
-            frame = {name: list(column) for name, column in table.items()}
+            frame = so_far(table)
         yield frame  # also where nothing is new: whoever pulls may stop here
 
 
@@ -114,8 +114,7 @@ def _add_rows(table: Table, snapshot: Snapshot, progress: float, best: float) ->
     quantiles = np.quantile(values, [0.05, 0.5, 0.95], axis=0)
     for quantity, (low, middle, high) in zip((*ANSWERS, "objective", "optimum"), quantiles.T.tolist(), strict=True):
         row = (snapshot.step, progress, quantity, low, middle, high)
-        for column, value in zip(table.values(), row, strict=True):
-            column.append(value)
+        add_row(table, row)
 
 
 def _course(table: Table, quantity: str) -> list[float]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from alignbook.arrays import to_engine
 from alignbook.dynamics import dpo_descent
-from alignbook.experiments.declare import Experiment, Number, Settings, Table
+from alignbook.experiments.declare import Experiment, Number, Settings, Table, add_row, so_far
 from alignbook.losses import cdpo_loss
 
 PAIR = np.array([[1.0, -1.0]])  # the direction of the pair in a table of two logits
@@ -39,10 +39,9 @@ def run(settings: Settings, *, seed: int = 0, engine: str = "numpy") -> Iterator
     for snapshot in itertools.islice(training, STEPS + 1):
         margin = snapshot.margin[:1]
         row = ("path", snapshot.step, *margin.tolist(), *cdpo_loss(margin, noise).tolist())
-        for column, value in zip(table.values(), row, strict=True):
-            column.append(value)
+        add_row(table, row)
         if snapshot.step % 10 == 0:
-            yield {name: list(column) for name, column in table.items()}
+            yield so_far(table)
 
 
 def edge(noise: float) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 
 from alignbook.arrays import to_engine
 from alignbook.dynamics import dpo_descent
-from alignbook.experiments.declare import Experiment, Number, Prediction, Settings, Table
+from alignbook.experiments.declare import Experiment, Number, Prediction, Settings, Table, add_row, so_far
 from alignbook.losses import dpo_loss, implicit_reward
 from alignbook.policies import log_linear_policy
 
@@ -47,11 +47,10 @@ def run(settings: Settings, *, seed: int = 0, engine: str = "numpy") -> Iterator
             rewards = implicit_reward(log_p, ref, beta).tolist()[:2]
             law, loss = np.exp(log_p.tolist()), float(dpo_loss(snapshot.margin)[0])
             row = (snapshot.step, loss, float(rewards[0] > rewards[1]), *rewards, *law.tolist(), *(law @ places), *yes)
-            for column, value in zip(table.values(), row, strict=True):
-                column.append(value)
-            yield {name: list(column) for name, column in table.items()}
+            add_row(table, row)
+            yield so_far(table)
         elif snapshot.step % STRIDE == 0:
-            yield {name: list(column) for name, column in table.items()}
+            yield so_far(table)
 
 
 def describe(table: Table, settings: Settings) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from alignbook.arrays import Array, namespace
-from alignbook.experiments.declare import Choice, Experiment, Number, Prediction, Settings, Table
+from alignbook.experiments.declare import Choice, Experiment, Number, Prediction, Settings, Table, add_row, so_far
 from alignbook.experiments.undoing import FLIP_STEPS, Layers, World, aligned, clock, training, world
 from alignbook.losses import dpo_loss
 
@@ -37,7 +37,7 @@ def run(settings: Settings, *, seed: int = 0, engine: str = "numpy") -> Iterator
         odds.append(-_mean(shot.log_odds))
         if place == 1 or (place and place % EVERY == 0):
             _add_path(table, time, losses[-1], odds[-1])
-        yield {name: list(column) for name, column in table.items()}
+        yield so_far(table)
     _add_clocks(table, times, np.stack(losses), np.stack(odds))
     yield table
 
@@ -149,8 +149,7 @@ def _add_clocks(table: Table, times: list[float], losses: np.ndarray, odds: np.n
 
 
 def _append(table: Table, row: tuple) -> None:
-    for column, value in zip(table.values(), row, strict=True):
-        column.append(value)
+    add_row(table, row)
 
 
 def _short(times: tuple[float, float]) -> str:

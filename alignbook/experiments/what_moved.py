@@ -7,7 +7,7 @@ import numpy as np
 
 from alignbook.arrays import Array
 from alignbook.behaviors import distinguishability
-from alignbook.experiments.declare import Choice, Experiment, Number, Prediction, Settings, Table
+from alignbook.experiments.declare import Choice, Experiment, Number, Prediction, Settings, Table, add_row, so_far
 from alignbook.experiments.undoing import LENGTH_STEPS, STEPS, Layers, World, aligned, training, world
 
 STAGES = ("aligning", "undoing")
@@ -36,7 +36,7 @@ def run(settings: Settings, *, seed: int = 0, engine: str = "numpy") -> Iterator
     aligning = {"until": settings["length"], "lengths": LENGTH_STEPS}
     for time, shot in _every(training(start.inputs, start.labels, start.base, start.base, **aligning)):
         _add_place(table, "aligning", time - settings["length"], start, Layers(shot.head, shot.features))
-        yield {name: list(column) for name, column in table.items()}
+        yield so_far(table)
     arm = aligned(start, settings["length"])
     reference = arm if settings["reference"] == "start" else start.base
     undoing = {"until": settings["flips"], "lengths": math.ceil(math.log2(1 + settings["flips"] / STEPS / FIRST_STEP))}
@@ -44,7 +44,7 @@ def run(settings: Settings, *, seed: int = 0, engine: str = "numpy") -> Iterator
     for time, shot in _every(training(start.inputs, -start.labels, arm, reference, **undoing)):
         end = Layers(shot.head, shot.features)
         _add_place(table, "undoing", time, start, end)
-        yield {name: list(column) for name, column in table.items()}
+        yield so_far(table)
     _add_clouds(table, start, arm, end)
     yield table
 
@@ -131,8 +131,7 @@ def _means(start: World, layers: Layers) -> Array:
 
 
 def _append(table: Table, row: tuple) -> None:
-    for column, value in zip(table.values(), row, strict=True):
-        column.append(value)
+    add_row(table, row)
 
 
 def _words(place: tuple[float, float]) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from alignbook.arrays import Array, as_arrays, to_engine
 from alignbook.behaviors import Behaviors, behaviors, two_differences
 from alignbook.dynamics import adam, gradient_descent, normal_cdf
-from alignbook.experiments.declare import Choice, Experiment, Number, Prediction, Settings, Table
+from alignbook.experiments.declare import Choice, Experiment, Number, Prediction, Settings, Table, add_row, so_far
 from alignbook.experiments.running_example import BEHAVIORS, DISTINGUISHABILITY
 from alignbook.losses import cdpo_slope
 
@@ -81,7 +81,7 @@ def run(settings: Settings, *, seed: int = 0, engine: str = "numpy") -> Iterator
             length = math.hypot(x, y) or 1.0
             _append(table, "moment", "", "", x / length, y / length, snapshot.step, strong, weak)
         if snapshot.step % STRIDE == 0 or snapshot.step == last:
-            yield {name: list(column) for name, column in table.items()}
+            yield so_far(table)
         if snapshot.step == last:
             return
 
@@ -99,8 +99,7 @@ def _clouds(data: Behaviors) -> Table:
 
 
 def _append(table: Table, *row) -> None:
-    for column, value in zip(table.values(), row, strict=True):
-        column.append(value)
+    add_row(table, row)
 
 
 def score(table: Table) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from alignbook.arrays import Array, namespace, to_engine
-from alignbook.experiments.declare import Experiment, Number, Prediction, Settings, Table
+from alignbook.experiments.declare import Experiment, Number, Prediction, Settings, Table, add_row
 from alignbook.kl_estimators import k1, k2, k3
 
 ESTIMATORS: dict[str, Callable[[Array], Array]] = {"k1": k1, "k2": k2, "k3": k3}
@@ -92,5 +92,4 @@ def _curve(table: Table, name: str) -> np.ndarray:
 
 
 def _add(table: Table, *row: str | float | None) -> None:
-    for column, value in zip(table.values(), row, strict=True):
-        column.append(value)
+    add_row(table, row)

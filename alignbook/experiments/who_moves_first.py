@@ -17,7 +17,7 @@ from alignbook.dynamics import (
     noise_free_weight_change,
     weight_change_bound,
 )
-from alignbook.experiments.declare import Choice, Experiment, Number, Prediction, Settings, Table
+from alignbook.experiments.declare import Choice, Experiment, Number, Prediction, Settings, Table, add_row, so_far
 from alignbook.experiments.running_example import BEHAVIORS, BETA, DIFFERENCES, LEARNING_RATE, NOISE, STATEMENTS
 from alignbook.losses import dpo_loss
 
@@ -48,7 +48,7 @@ def run(settings: Settings, *, seed: int = 0, engine: str = "numpy") -> Iterator
         if snapshot.step in MOMENTS or snapshot.step == last:
             _add_moment(table, snapshot, settings["quantity"], delta)
         if snapshot.step % STRIDE == 0 or snapshot.step == last:
-            yield {name: list(column) for name, column in table.items()}
+            yield so_far(table)
 
 
 def theory(quantity: str, time: float, delta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -84,8 +84,7 @@ def _add_moment(table: Table, snapshot: HeadSnapshot, quantity: str, delta: np.n
 
 
 def _append(table: Table, *row) -> None:
-    for column, value in zip(table.values(), row, strict=True):
-        column.append(value)
+    add_row(table, row)
 
 
 def describe(table: Table, settings: Settings) -> str:
