@@ -88,7 +88,7 @@ def behaviors(
 def two_differences(length_1: Scalar, length_2: Scalar, angle: Scalar, features: int) -> Float[Array, "..."]:
     r"""Return two mean differences of these lengths, `angle` radians apart, in the first two of the `features`.
 
-    The first lies along the first axis; shape (*batch, 2, features). Raises ValueError if an argument is not finite,
+    The first lies along the first axis; shape `(*batch, 2, features)`. Raises ValueError if an argument is not finite,
     a length is negative or `features` is below 2.
     """
     checks.finite(length_1=length_1, length_2=length_2, angle=angle)

@@ -66,7 +66,7 @@ def _clouds(data: Behaviors) -> Table:
     for name, rows, labels in zip(BEHAVIORS, data.embeddings.tolist(), data.labels.tolist(), strict=True):
         for place in (*range(SHOWN), *range(-SHOWN, 0)):
             half = "Yes" if labels[place] > 0 else "No"
-            _append(table, "statement", name, half, *rows[place], None, None, None, None)
+            add_row(table, ("statement", name, half, *rows[place], None, None, None, None))
     return table
 
 
@@ -80,7 +80,7 @@ def _add_moment(table: Table, snapshot: HeadSnapshot, quantity: str, delta: np.n
     exact, bound = theory(quantity, snapshot.step * LEARNING_RATE, delta)
     for k, (name, value) in enumerate(zip(BEHAVIORS, figures[quantity].tolist(), strict=True)):
         x, y = normals[k] / np.hypot(*normals[k])
-        _append(table, "moment", name, "", x, y, snapshot.step, value, float(exact[k]), float(bound[k]))
+        add_row(table, ("moment", name, "", x, y, snapshot.step, value, float(exact[k]), float(bound[k])))
 
 
 def _append(table: Table, *row) -> None:
