@@ -8,6 +8,7 @@ Conventions: laws and scores lie on the last axis, leading axes are a batch; log
 probability 0 is the log-probability -inf. Source of the standard: <https://data-apis.org/array-api/2024.12/>.
 """
 
+import functools
 import importlib
 import importlib.util
 import itertools
@@ -22,15 +23,18 @@ Array: TypeAlias = Any  # an array of any engine; jaxtyping adds the shape
 Scalar: TypeAlias = float | Array  # a number, or an array that broadcasts against the batch shape
 Values: TypeAlias = Float[Array, "*#batch answers"]
 
+_NAMESPACES: dict[tuple[type, ...], Any] = {}  # by the types of the arguments: the question is asked in every function
 ENGINES = {"numpy": ("numpy", "cpu"), "torch-cpu": ("torch", "cpu"), "torch-cuda": ("torch", "cuda")}
 
 
 def namespace(*arrays: Array) -> Any:
     """Return the array API namespace of the arguments; plain numbers do not count, no array at all is numpy."""
-    held = [array for array in arrays if array_api_compat.is_array_api_obj(array)]
-    if not held:
-        return importlib.import_module("array_api_compat.numpy")
-    return array_api_compat.array_namespace(*held)
+    kinds = tuple(map(type, arrays))
+    if kinds not in _NAMESPACES:
+        held = [array for array in arrays if array_api_compat.is_array_api_obj(array)]
+        found = array_api_compat.array_namespace(*held) if held else importlib.import_module("array_api_compat.numpy")
+        _NAMESPACES[kinds] = found
+    return _NAMESPACES[kinds]
 
 
 def engines() -> tuple[str, ...]:
@@ -88,7 +92,12 @@ def per_law(xp: Any, scalar: Scalar, like: Array) -> Array:
 
 def is_floating(array: Array) -> bool:
     """Tell whether an array holds floating-point numbers."""
-    return bool(namespace(array).isdtype(array.dtype, "real floating"))
+    return _is_floating(namespace(array), array.dtype)
+
+
+@functools.cache
+def _is_floating(xp: Any, dtype: Any) -> bool:
+    return bool(xp.isdtype(dtype, "real floating"))
 
 
 def logsumexp(x: Float[Array, "*batch answers"]) -> Float[Array, "*batch"]:
@@ -192,7 +201,7 @@ def tie_ranges(reward: Float[Array, "*batch answers"]) -> TieRanges:
     starts_here = xp.concat([xp.ones_like(order[..., :1]) == 1, ranked[..., 1:] != ranked[..., :-1]], axis=-1)
     group = xp.cumulative_sum(xp.astype(starts_here, order.dtype), axis=-1) - 1
     count = reward.shape[-1]
-    place = xp.cumulative_sum(xp.ones_like(order), axis=-1) - 1
+    place = xp.arange(count, dtype=order.dtype, device=array_api_compat.device(order))
     end = xp.full_like(order[..., :1], count)
     starts = xp.concat([xp.sort(xp.where(starts_here, place, end), axis=-1), end], axis=-1)
     first = xp.take_along_axis(starts, group, axis=-1)

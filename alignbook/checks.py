@@ -82,6 +82,13 @@ def not_negative(**values: Scalar) -> None:
         _refuse(name, "be at least 0", value, ~(value >= 0))
 
 
+def at_least(limit: float, **values: Scalar) -> None:
+    """Refuse what is below a limit or nan."""
+    for name, value in values.items():
+        _, value = as_arrays(value)
+        _refuse(name, f"be at least {limit}", value, ~(value >= limit))
+
+
 def at_most(limit: float, **values: Scalar) -> None:
     """Refuse what is above a limit or nan."""
     for name, value in values.items():

@@ -17,6 +17,7 @@ import torch
 from alignbook import (
     arrays,
     behaviors,
+    best_of_n,
     dynamics,
     gradient_estimators,
     information,
@@ -28,7 +29,7 @@ from alignbook import (
     tilting,
 )
 
-MODULES = (arrays, information, tilting, preferences, behaviors, losses, policies, dynamics)
+MODULES = (arrays, information, tilting, best_of_n, preferences, behaviors, losses, policies, dynamics)
 MODULES += (gradient_estimators, kl_estimators, policy_gradient)
 NOT_NUMERIC = {"namespace", "engines", "to_engine", "as_arrays", "per_law", "is_floating"}  # tests/test_arrays.py
 NOT_NUMERIC |= {"letter_counts"}  # takes no array: tests/test_policies.py
@@ -154,6 +155,14 @@ CALLS = {
     "objective": lambda x: tilting.objective(x.p, x.q, x.reward, x.beta),
     "near_optimality_gap": lambda x: tilting.near_optimality_gap(x.p, x.q, x.reward, x.beta),
     "tilt_to_kl": lambda x: tilting.tilt_to_kl(x.q, x.reward, x.order / 10),
+    "best_of_n": lambda x: best_of_n.best_of_n(x.q, x.reward, 9 * x.order),
+    "best_of_n by its log": lambda x: best_of_n.best_of_n(x.q, x.reward, log_n=x.order),
+    "soft_best_of_n": lambda x: best_of_n.soft_best_of_n(x.q, x.reward, 2 * x.order, x.beta),
+    "sample_best_of_n by noise": lambda x: best_of_n.sample_best_of_n(x.q, x.reward, 3, ANSWERS),
+    "kl_upper_bound": lambda x: best_of_n.kl_upper_bound(2 * x.order),
+    "win_rate_upper_bound": lambda x: best_of_n.win_rate_upper_bound(log_n=x.order),
+    "kl_estimate": lambda x: best_of_n.kl_estimate(x.q, log_n=x.order[..., None]),
+    "best_win_rate": lambda x: best_of_n.best_win_rate(x.order),
     "bradley_terry": lambda x: preferences.bradley_terry(x.reward, x.reward**2 / 10),
     "sample_pairs by noise": lambda x: preferences.sample_pairs(x.q, ANSWERS),
     "sample_preferences by noise": comparisons,
@@ -222,6 +231,8 @@ NOT_DIFFERENTIABLE = {  # places in an order, indices of answers and their count
     "k1_slope",
     "tie_ranges",
     "tilt_to_kl",
+    "sample_best_of_n by noise",
+    "best_win_rate",
     "sample_pairs by noise",
     "sample_preferences by noise",
     "win_counts by noise",
@@ -229,7 +240,7 @@ NOT_DIFFERENTIABLE = {  # places in an order, indices of answers and their count
     "fit_bradley_terry",
 }
 # of the reward only the order counts, or on which side of one it lies: a step function
-BY_ORDER = {"win_rate", "condition_on_best", "max_kl", "hinge_slope"}
+BY_ORDER = {"win_rate", "condition_on_best", "max_kl", "best_of_n", "best_of_n by its log", "hinge_slope"}
 ANSWERS, BATCH = 5, (4, 3)
 
 
@@ -255,12 +266,17 @@ def as_numpy(array):
     return np.asarray(array.cpu() if isinstance(array, torch.Tensor) else array)
 
 
+def belongs_to(member, module):
+    """A module's own members; a package's may stand in its files."""
+    return f"{member.__module__}.".startswith(f"{module.__name__}.")
+
+
 def test_every_public_function_of_the_lower_floors_is_run_here():
     public = {
         name
         for module in MODULES
         for name, member in vars(module).items()
-        if inspect.isfunction(inspect.unwrap(member)) and member.__module__ == module.__name__ and name[0] != "_"
+        if inspect.isfunction(inspect.unwrap(member)) and belongs_to(member, module) and name[0] != "_"
     }
     assert public - NOT_NUMERIC == {name.split()[0] for name in CALLS}
 
