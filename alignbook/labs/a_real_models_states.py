@@ -1,0 +1,92 @@
+"""The picture of "A real model's states": how far each layer has moved, and how many statements it gets right."""
+
+from typing import Any
+
+import altair as alt
+
+from alignbook import figures
+from alignbook.experiments.a_real_models_states import AS_THEY_ARE, CENTERED, EXPERIMENT, LETTERS
+from alignbook.labs.lab import GUESS, LAST, NOW, Lab, ghosted
+from alignbook.persona import CONTROL
+
+ROWS = [f"{name} {letter}" for name, letter in LETTERS.items()]
+KINDS = {"train": "reward, training", "held out": "reward, held out", "policy": "policy, held out"}
+
+
+def chart(data: alt.NamedData) -> alt.HConcatChart:
+    """Return the chart of the dataset `data`."""
+    return alt.hconcat(_moved(data), _accuracies(data)).properties(usermeta={"phone": [110, 110]})
+
+
+def _latest(data: alt.NamedData) -> Any:
+    """Return the rows of the last moment, each named by its behavior and its letter."""
+    rows = alt.Chart(data).transform_joinaggregate(end="max(step)", groupby=["ghost"])
+    return rows.transform_filter("datum.step === datum.end").transform_calculate(
+        row="datum.name + ' ' + datum.letter", noisy=f"datum.name === '{CONTROL}'"
+    )
+
+
+def _moved(data: alt.NamedData) -> Any:
+    """Return each set at its distinguishability; the bar is what permuted labels show, the line is the first step's."""
+    x, low = (
+        alt.X(
+            f"{column}:Q",
+            title="distinguishability",
+            scale=alt.Scale(domain=[0, 4.2], nice=False),
+            axis=alt.Axis(values=[0, 1, 2, 3, 4]),
+        )
+        for column in ("delta", "low")
+    )
+    y = alt.Y("moved:Q", title="weight change over its mean", scale=alt.Scale(domain=[0, 1.6]))
+    base = _latest(data).encode(x=x, y=y)
+    now = base.transform_filter(NOW)
+    first = alt.Chart(data).transform_filter(NOW).transform_filter("datum.step === 0").encode(x=x, y=y)
+    color = alt.condition("datum.noisy", alt.value(figures.PALETTE[1]), alt.value(figures.PALETTE[0]))
+    return alt.layer(
+        first.mark_line(color=figures.INK, strokeWidth=1, strokeDash=[4, 3]),
+        now.mark_rule(strokeWidth=4, opacity=0.3).encode(x=low, x2="high:Q", color=color),
+        base.transform_filter(LAST).mark_point(color=figures.INK, filled=False, opacity=0.5),
+        now.mark_point(size=110, filled=True, opacity=1).encode(color=color),
+        now.mark_text(dx=11, dy=-7, fontWeight="bold").encode(text="letter:N"),
+        _said(data),
+    ).properties(height=230)
+
+
+def _accuracies(data: alt.NamedData) -> Any:
+    """Return the accuracies of each set: the reward's in training and held out, the policy's held out."""
+    names, scale = list(KINDS.values()), alt.Scale(domain=[0.3, 1])
+    base = (
+        _latest(data)
+        .transform_filter(f"{NOW} || {LAST}")
+        .transform_fold(list(KINDS), as_=["column", "accuracy"])
+        .transform_calculate(kind=f"({KINDS})[datum.column]")
+        .encode(
+            x=alt.X("accuracy:Q", title="accuracy", scale=scale, axis=alt.Axis(format="%", values=[0.4, 0.6, 0.8, 1])),
+            y=alt.Y("row:N", title=None, sort=ROWS, scale=alt.Scale(domain=ROWS)),
+            shape=alt.Shape("kind:N", scale=alt.Scale(domain=names, range=["square", "circle", "triangle-up"])),
+            color=alt.Color(
+                "kind:N", scale=alt.Scale(domain=names, range=list(figures.PALETTE[3:4] + figures.PALETTE[:2]))
+            ),
+        )
+    )
+    half = alt.Chart(data).transform_filter(NOW).encode(x=alt.XDatum(0.5, scale=scale))
+    return alt.layer(
+        half.mark_rule(strokeDash=[4, 3], color=figures.INK, strokeWidth=1),
+        base.mark_point(size=80).encode(opacity=ghosted()),
+    ).properties(height=230)
+
+
+def _said(data: alt.NamedData) -> Any:
+    """Return the layer that names the set the reader chose."""
+    guess = alt.Chart(data).transform_filter(GUESS).transform_calculate(words="'you said ' + datum.guess")
+    return guess.mark_text(align="left", baseline="top").encode(x=alt.value(6), y=alt.value(2), text="words:N")
+
+
+LAB = Lab(
+    EXPERIMENT,
+    chart,
+    tries=(
+        ("The first step", {"steps": 1, "states": AS_THEY_ARE}),
+        ("Learned by heart", {"steps": 1000, "states": CENTERED}),
+    ),
+)
