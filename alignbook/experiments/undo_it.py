@@ -16,15 +16,15 @@ END = 30_000.0
 EVERY = 5  # snapshots from one that is drawn to the next
 MOVING = ("move", "move, then freeze", "frozen")
 
-LENGTH = Number("length", "First alignment", 1.0, 1000.0, 100.0, unit="time", log=True, grid=(3.0, 10.0, 30.0, 100.0))
+LENGTH = Number("length", "Aligned for", 1.0, 1000.0, 100.0, unit="time", log=True, grid=(3.0, 10.0, 30.0, 100.0))
 FEATURES = Choice("features", "Features", MOVING, "move")
 REFERENCE = Choice("reference", "Reference", ("start", "base"), "start")
-WIDTH = Number("width", "Width", low=1, high=64, start=16, unit="hidden units", log=True, grid=(2, 16))
+WIDTH = Choice("width", "Hidden units", ("2", "16"), "16")
 
 
 def run(settings: Settings, *, seed: int = 0, engine: str = "numpy") -> Iterator[Table]:
     """Yield both arms' paths on flipped labels, as quantiles over the seeds, and at the end the three clocks."""
-    start = world(settings["width"], seed, engine)
+    start = world(int(settings["width"]), seed, engine)
     yield _empty()
     arms = _arms(start, aligned(start, settings["length"], settings["features"] != "frozen"))
     reference = arms if settings["reference"] == "start" else start.base
@@ -59,8 +59,8 @@ def describe(table: Table, settings: Settings) -> str:
         first, second = (table["odds"][k] for k in (-2, -1))
         return f"At time {table['step'][-1]:.3g} the log-odds of the right answer are {first:.1f} and {second:.1f}."
     said = {name: times_of(table, name) for name in CLOCKS}
-    by_clock = "; ".join(f"{words} {_short(said[name])}" for name, words in zip(CLOCKS, _WORDS, strict=True))
-    return f"Median times, base against aligned: {by_clock}."
+    by_clock = "; ".join(f"{words}: {_short(said[name])}" for name, words in zip(CLOCKS, _WORDS, strict=True))
+    return f"Times of base and aligned model (medians): {by_clock}."
 
 
 def times_of(table: Table, name: str) -> tuple[float, float]:
@@ -108,7 +108,7 @@ EXPERIMENT = Experiment(
     ),
 )
 
-_WORDS = ("loss 0.35", "log-odds changed by 8", "log-odds at -8")
+_WORDS = ("(1) loss 0.35", "(2) log-odds changed by 8", "(3) at -8")
 _COLUMNS = ("part", "step", "arm", "clock", "loss", "loss low", "loss high", "odds", "odds low", "odds high")
 
 
@@ -153,4 +153,4 @@ def _append(table: Table, row: tuple) -> None:
 
 
 def _short(times: tuple[float, float]) -> str:
-    return " against ".join("never" if time == float("inf") else f"{time:.3g}" for time in times)
+    return " and ".join("never" if time == float("inf") else f"{float(f'{time:.2g}'):g}" for time in times)

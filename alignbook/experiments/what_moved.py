@@ -16,7 +16,7 @@ ROWS = 5  # snapshots from one point of the road to the next
 
 FLIPS = Number(
     "flips",
-    "Flipped labels for",
+    "Flipped for",
     0.1,
     10000.0,
     3000.0,
@@ -24,7 +24,7 @@ FLIPS = Number(
     log=True,
     grid=(0.1, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0),
 )
-LENGTH = Number("length", "First alignment", 1.0, 1000.0, 100.0, unit="time", log=True, grid=(10.0, 30.0, 100.0))
+LENGTH = Number("length", "Aligned for", 1.0, 1000.0, 100.0, unit="time", log=True, grid=(10.0, 30.0, 100.0))
 REFERENCE = Choice("reference", "Reference", ("start", "base"), "start")
 WIDTH = Number("width", "Width", low=2, high=64, start=16, unit="hidden units", log=True)
 

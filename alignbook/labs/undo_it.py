@@ -22,9 +22,10 @@ def chart(data: alt.NamedData) -> alt.HConcatChart:
     losses = alt.Scale(type="log", domain=[0.003, 8], nice=False), alt.Axis(values=[0.01, 0.1, 1], format="~g")
     odds = alt.Scale(domain=[-60, 70], nice=False), alt.Axis()
     left = _panel(data, ("loss", "DPO loss", *losses), LOSS, ("loss",))
-    right = _panel(data, ("odds", "log-odds of the right answer", *odds), -ODDS, ("change", "place"))
+    right = _panel(data, ("odds", "log-odds, right answer", *odds), -ODDS, ("change", "place"))
     panels = [*left, _guessed(data)], right
-    return alt.hconcat(*(alt.layer(*panel).properties(height=200) for panel in panels))
+    drawn = (alt.layer(*panel).properties(height=200) for panel in panels)
+    return alt.hconcat(*drawn).properties(usermeta={"phone": [85, 85]})
 
 
 def _panel(data: alt.NamedData, of: tuple[str, str, alt.Scale, alt.Axis], level: float, clocks: tuple) -> list[Any]:
@@ -46,8 +47,8 @@ def _panel(data: alt.NamedData, of: tuple[str, str, alt.Scale, alt.Axis], level:
     return [
         marked.mark_rule(color=figures.INK, opacity=0.4, strokeDash=[2, 3]),
         *bands,
-        paths.transform_filter(LAST).mark_line(opacity=0.3, clip=True),
         paths.transform_filter(NOW).mark_line(clip=True),
+        paths.transform_filter(LAST).mark_line(opacity=0.3, clip=True),
         *(layer for name in clocks for layer in _stop(stops, name)),
     ]
 

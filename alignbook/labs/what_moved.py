@@ -14,24 +14,19 @@ LABELS = ("Yes", "No")
 def chart(data: alt.NamedData) -> alt.HConcatChart:
     """Return the chart of the dataset `data`."""
     panels = alt.layer(*_clouds(data)).properties(height=200), alt.layer(*_road(data)).properties(height=200)
-    return alt.hconcat(*panels).resolve_scale(color="independent", shape="independent")
+    apart = alt.hconcat(*panels).resolve_scale(color="independent", shape="independent")
+    return apart.properties(usermeta={"phone": [90, 85]})
 
 
 def _clouds(data: alt.NamedData) -> list[Any]:
     """Return the statements in the plane of both separations: the base's hollow, those of now full."""
+    colors = alt.Scale(domain=list(LABELS), range=list(figures.PALETTE[:2]))
+    shapes = alt.Scale(domain=list(LABELS), range=["circle", "square"])
     base = alt.Chart(data).encode(
         x=alt.X("x:Q", title="along the aligned separation", scale=alt.Scale(domain=[-12, 12], nice=False)),
         y=alt.Y("y:Q", title="across it", scale=alt.Scale(domain=[-8, 8], nice=False)),
-        color=alt.Color(
-            "label:N",
-            title="right answer",
-            scale=alt.Scale(domain=list(LABELS), range=list(figures.PALETTE[:2])),
-        ),
-        shape=alt.Shape(
-            "label:N",
-            title="right answer",
-            scale=alt.Scale(domain=list(LABELS), range=["circle", "square"]),
-        ),
+        color=alt.Color("label:N", legend=None, scale=colors),
+        shape=alt.Shape("label:N", legend=None, scale=shapes),
     )
     clouds = {part: base.transform_filter(f"datum.part === '{part}'") for part in ("base", "now")}
     middles = (
@@ -46,6 +41,8 @@ def _clouds(data: alt.NamedData) -> list[Any]:
         clouds["base"].transform_filter(NOW).mark_point(filled=False, size=30, opacity=0.6, clip=True),
         clouds["now"].transform_filter(NOW).mark_point(filled=True, size=30, opacity=0.8, clip=True),
         middles.mark_line(color=figures.INK, opacity=0.8, clip=True),
+        middles.mark_text(dy=-16, fontSize=13, color=figures.INK, clip=True).encode(text="label:N"),
+        _corner(data, "hollow: base, full: now"),
     ]
 
 
@@ -63,7 +60,7 @@ def _road(data: alt.NamedData) -> list[Any]:
     dashes = alt.Scale(domain=list(STAGES), range=[[1, 0], [6, 4]])
     lines = base.encode(
         order="step:Q",
-        color=alt.Color("stage:N", title=None, scale=colors),
+        color=alt.Color("stage:N", legend=None, scale=colors),
         strokeDash=alt.StrokeDash("stage:N", legend=None, scale=dashes),
     )
     last = base.transform_filter(NOW).transform_window(rank="rank()", sort=[alt.SortField("step", order="descending")])
@@ -74,11 +71,19 @@ def _road(data: alt.NamedData) -> list[Any]:
         last.transform_filter("datum.rank === 1").mark_point(
             filled=True, size=90, color=figures.INK, opacity=1, clip=True
         ),
+        _corner(data, "solid: aligning, dashed: undoing"),
         guess.mark_rule(color=figures.INK, strokeDash=[2, 3]),
         guess.mark_text(
             align="left", baseline="bottom", dx=4, dy=-2, fontSize=12, text="your guess", color=figures.INK
         ).encode(x=alt.value(0)),
     ]
+
+
+def _corner(data: alt.NamedData, words: str) -> Any:
+    """Return the key to a panel, in its upper left corner."""
+    once = alt.Chart(data).transform_filter(NOW).transform_aggregate(rows="count()")
+    place = {"x": alt.value(6), "y": alt.value(6)}
+    return once.mark_text(align="left", baseline="top", text=words, fontSize=12, color=figures.INK).encode(**place)
 
 
 LAB = Lab(

@@ -36,7 +36,7 @@ def scalar_twin(layers, k):
 def test_the_clocks_of_the_lab_are_those_of_the_flow_without_noise(reference):
     """Medians over eight seeds, against each seed's scalar twin: noise and steps cost a tenth at most."""
     table, settings = last(undo_it, reference=reference)
-    world = undoing.world(settings["width"], 0, "numpy")
+    world = undoing.world(int(settings["width"]), 0, "numpy")
     times = np.geomspace(1e-2, 3e4, 3000)
     twins = {name: {clock: [] for clock in undo_it.CLOCKS} for name in undo_it.ARMS}
     for k in range(undoing.SEEDS):
