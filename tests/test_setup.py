@@ -113,7 +113,7 @@ def test_a_page_with_code_beside_the_chapters_gets_a_copy(checkout):
     assert "Pages without code: [Notation](../book/notation.md)." in contents
 
 
-def test_the_wheel_carries_the_jupyter_settings_and_the_charts_script(tmp_path):
+def test_the_wheel_carries_the_jupyter_settings_the_charts_script_and_the_real_data(tmp_path):
     command = [sys.executable, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "--no-index", "-q", "-w"]
     subprocess.run([*command, str(tmp_path), str(ROOT)], check=True)
     (wheel,) = tmp_path.glob("alignbook-*.whl")
@@ -123,6 +123,7 @@ def test_the_wheel_carries_the_jupyter_settings_and_the_charts_script(tmp_path):
         settings = json.loads(archive.read(f"{data}/lab/settings/overrides.d/alignbook.json"))
         extension = json.loads(archive.read(f"{data}/labextensions/alignbook/package.json"))
     assert "alignbook/charts.js" in names
+    assert {"alignbook/data/persona/states.npz", "alignbook/data/persona/a_coin_toss.jsonl"} <= set(names)
     assert f"{data}/labextensions/alignbook/{extension['jupyterlab']['_build']['load']}" in names
     viewers = settings["@jupyterlab/docmanager-extension:plugin"]["defaultViewers"]
     assert viewers["alignbook-chapter"] == "Jupytext Notebook"
