@@ -15,7 +15,7 @@ from alignbook.experiments.running_example import BETA, FEATURES, LEARNING_RATE
 DELTA, LARGE = 1.0, 3.0
 NOISES = np.array([0.1, 0.13, 0.17, 0.22, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0, 1.4, 2.0])
 FRESH = 10_000  # new statements
-FLOOR = 0.5 / FRESH  # drawn for none of them
+ASKED = 0.1, 1.0  # the noises that the question compares
 
 TAILS = {"Gaussian": gaussian_noise, "Laplace": laplace_noise}
 COMMON_MEANS = {"none": (0.0, 0.0), "1, along Δ": (DELTA, 0.0), "3, across it": (0.0, LARGE)}
@@ -67,14 +67,14 @@ def wrong_share(head: Array, center: Array, difference: Array, noise: Array, uni
 
 
 def describe(table: Table, settings: Settings) -> str:
-    """Say what was promised and what became of it at the least and the largest noise, and where it was broken."""
+    """Say at how many noises the promise was broken, and what became of it at the two that the question compares."""
     if not table["noise"]:
         return f"{len(NOISES)} heads are being trained."
-    least, most = (_words(table, place) for place in (0, -1))
+    least, more = (_words(table, table["noise"].index(noise)) for noise in ASKED)
     broken = [s for s, wrong, most_wrong in zip(table["noise"], table["reward"], table["promised"], strict=True)
               if wrong > most_wrong]  # fmt: skip
     verdict = f"broken at {len(broken)} of {len(NOISES)} noises" if broken else "kept at every noise"
-    return f"For reward accuracy the promise is {verdict}. {least} {most}"
+    return f"For reward accuracy the promise is {verdict}. {least} {more}"
 
 
 def _words(table: Table, place: int) -> str:
@@ -87,7 +87,7 @@ def _words(table: Table, place: int) -> str:
 
 def course(table: Table, settings: Settings) -> int:
     """Return which option the share of wrong answers fulfills as the noise grows from 0.1 to 1."""
-    first, last = (table["reward"][table["noise"].index(noise)] for noise in (0.1, 1.0))
+    first, last = (table["reward"][table["noise"].index(noise)] for noise in ASKED)
     return 1 if abs(last - first) < 0.02 else 0 if last > first else 2
 
 

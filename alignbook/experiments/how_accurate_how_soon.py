@@ -128,7 +128,6 @@ EXPERIMENT = Experiment(
         kind="number",
         low=0.25,
         high=4.0,
-        unit="distance Δ",
         answer=lambda table, settings: edge(table, "measured"),
         why=(
             "A statement is on the wrong side if its noise along one direction exceeds half of Δ. One draw in ten "

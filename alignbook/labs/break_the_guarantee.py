@@ -5,7 +5,7 @@ from typing import Any
 import altair as alt
 
 from alignbook import figures
-from alignbook.experiments.break_the_guarantee import EXPERIMENT, FLOOR, NOISES
+from alignbook.experiments.break_the_guarantee import EXPERIMENT, NOISES
 from alignbook.labs.lab import GUESS, LAST, NOW, Lab
 
 CURVES = {"promised": "promised at most", "reward": "reward", "policy": "policy"}
@@ -14,23 +14,23 @@ CURVES = {"promised": "promised at most", "reward": "reward", "policy": "policy"
 def chart(data: alt.NamedData) -> Any:
     """Return the chart of the dataset `data`."""
     noises = alt.Scale(type="log", domain=[float(NOISES[0]), float(NOISES[-1])], nice=False)
-    shares = alt.Scale(type="log", domain=[FLOOR, 1], nice=False)
-    ticks = alt.Axis(values=[1, 0.1, 0.01, 0.001, 0.0001], format="~%")
+    shares = alt.Scale(type="pow", exponent=1 / 3, domain=[0, 1], nice=False)  # room for 0, for 1e-4 and for 1/2
+    ticks = alt.Axis(values=[0, 0.0001, 0.001, 0.01, 0.1, 0.5, 1], format="~%")
     names = " ".join(f"datum.of === '{name}' ? '{words}' :" for name, words in CURVES.items())
     base = (
         alt.Chart(data)
         .transform_fold(list(CURVES), as_=["of", "share"])
-        .transform_calculate(curve=f"{names} ''", wrong=f"max(datum.share, {FLOOR})")
+        .transform_calculate(curve=f"{names} ''")
         .encode(
             x=alt.X("noise:Q", title="noise s (log scale)", scale=noises, axis=alt.Axis(values=[0.1, 0.2, 0.5, 1, 2])),
-            y=alt.Y("wrong:Q", title="wrong, new statements", scale=shares, axis=ticks),
+            y=alt.Y("share:Q", title="wrong, new statements", scale=shares, axis=ticks),
             **figures.series("curve", list(CURVES.values())),
         )
     )
     words = alt.Chart(data).transform_filter(GUESS).transform_calculate(words="'you said: ' + datum.guess")
     return alt.layer(
-        base.transform_filter(LAST).mark_line(opacity=0.3, clip=True),
-        base.transform_filter(NOW).mark_line(clip=True),
+        base.transform_filter(NOW).mark_line(),
+        base.transform_filter(LAST).mark_line(opacity=0.3),
         words.mark_text(align="right", baseline="bottom", fontSize=12, dx=-6, dy=-6, opacity=0.8).encode(
             x=alt.value("width"), y=alt.value("height"), text="words:N"
         ),

@@ -22,7 +22,7 @@ def chart(data: alt.NamedData) -> Any:
         high=f"datum.delta + {HALF_DELTA}",
     )
     fullness = alt.Scale(domain=[0.5, 1], range=[0.03, 0.8], clamp=True)
-    legend = alt.Legend(format="%", values=[0.5, 0.7, 0.9, 1], symbolType="square", symbolStrokeWidth=0)
+    legend = alt.Legend(format="%", values=[0.5, 1], symbolType="square", symbolStrokeWidth=0)
     field = cells.mark_rect(color=figures.PALETTE[5]).encode(
         **_axes("left:Q", "low:Q"),
         x2="right:Q",
@@ -38,8 +38,8 @@ def chart(data: alt.NamedData) -> Any:
     guess = alt.Chart(data).transform_filter(GUESS).transform_calculate(noise=f"{ASKED_NOISE}")
     return alt.layer(
         field,
-        lines.transform_filter(LAST).mark_line(opacity=0.35, clip=True),
         lines.transform_filter(NOW).mark_line(clip=True),
+        lines.transform_filter(LAST).mark_line(opacity=0.35, clip=True),
         guess.mark_point(shape="diamond", size=140, filled=False, strokeWidth=2.5, color=figures.INK).encode(
             **_axes("noise:Q", "guess:Q")
         ),
