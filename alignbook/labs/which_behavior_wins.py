@@ -19,7 +19,7 @@ ALONE = dict(zip(BEHAVIORS, gaussian_reward_accuracy(DISTINGUISHABILITY, NOISE).
 
 def chart(data: alt.NamedData) -> alt.HConcatChart:
     """Return the chart of the dataset `data`."""
-    return alt.hconcat(_plane(data), _curves(data)).properties(usermeta={"phone": [170, 110]})
+    return alt.hconcat(_plane(data), _curves(data)).properties(usermeta={"phone": [140, 90]})
 
 
 def _plane(data: alt.NamedData) -> Any:
@@ -94,7 +94,9 @@ def _curves(data: alt.NamedData) -> Any:
         goal.mark_rule(strokeWidth=1, opacity=0.6),
         goal.mark_text(dy=11, **words, opacity=0.8).encode(x=alt.value("width"), text=alt.value("goal 90%")),
         guess.mark_rule(strokeDash=[2, 3], color=COLORS["weak"]),
-        guess.mark_text(dy=-8, **words, color=COLORS["weak"]).encode(x=alt.value("width"), text=alt.value("you said")),
+        guess.mark_text(dy=-8, dx=30, align="left", fontSize=12, color=COLORS["weak"]).encode(
+            x=alt.value(0), text=alt.value("you said")
+        ),
     ).properties(height=HEIGHTS[1])
 
 
