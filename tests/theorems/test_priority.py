@@ -15,7 +15,7 @@ from scipy.integrate import solve_ivp
 from scipy.optimize import minimize
 from scipy.stats import norm
 
-from alignbook import dynamics
+from alignbook import dynamics, persona
 from alignbook.arrays import to_engine
 from alignbook.behaviors import Behaviors, behaviors, mean_difference, priority_level, two_differences
 from alignbook.experiments.which_behavior_wins import fresh_accuracy
@@ -410,3 +410,23 @@ def test_remedies_that_turn_the_boundary_and_those_that_only_move_along_the_path
     assert weak(steps=30) < before - 0.05
     assert abs(weak(batch_size=20) - before) < 0.005
     assert weak(slope=hinge_slope) > before + 0.1  # the strong behavior stops pulling at margin 1
+
+
+# The behaviors of a real model
+
+
+def test_real_behaviors_obey_the_first_pull_and_neither_the_rule_of_squares_nor_the_centered_accuracy():
+    states = persona.hidden_states()
+    b = mean_difference(*states.train)
+    step = next(itertools.islice(dynamics.gradient_descent(states.train, 0.1, 0.01), 1, None))
+    margins, pull = step.margin.mean(axis=-1), b @ b.mean(axis=0)
+    np.testing.assert_allclose(margins / margins[0], pull / pull[0], rtol=1e-6)
+    squares = np.sum(b**2, axis=-1)
+    assert np.argsort(-pull).tolist() != np.argsort(-squares).tolist()
+    assert np.max(np.abs(pull / pull[0] - squares / squares[0])) > 0.2
+    held_out = dynamics.evaluate(step.change, states.held_out, 0.1).reward_accuracy
+    assert np.max(np.abs(held_out - 0.5)) < 0.05  # a common mean along the pull: all are answered alike
+    common = states.train.embeddings.mean(axis=(0, 1))
+    train, test = (Behaviors(x.embeddings - common, x.labels) for x in (states.train, states.held_out))
+    step = next(itertools.islice(dynamics.gradient_descent(train, 0.1, 0.01), 1, None))
+    assert np.mean(dynamics.evaluate(step.change, test, 0.1).reward_accuracy[:-1]) > 0.6
