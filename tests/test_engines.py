@@ -128,6 +128,14 @@ def descent(x):
     return shot.time, shot.theta[..., 0], shot.theta[..., 1], shot.margin[..., 0]
 
 
+def two_layers(x):
+    """The end of a short training of a head on three hidden units and of the features below it."""
+    layers = {"head": x.reward[..., :3], "features": features(x)[:3, :]}
+    run = dynamics.two_layer_descent(*statements(x), x.beta / 4, x.order / 100, **layers)
+    shot = next(itertools.islice(run, 4, None))
+    return shot.time, shot.head[..., 0], shot.features[..., 0, 0], shot.margin[..., 0], shot.log_odds[..., 0]
+
+
 CALLS = {
     "logsumexp": lambda x: arrays.logsumexp(x.p_logits),
     "log_mean_exp": lambda x: arrays.log_mean_exp(x.p, x.reward),
@@ -195,6 +203,9 @@ CALLS = {
     "softmax": lambda x: policies.softmax(x.p_logits),
     "pull_back": lambda x: policies.pull_back(policies.softmax(x.p_logits), x.reward),
     "log_linear_policy": lambda x: policies.log_linear_policy(x.q, features(x), x.reward / 2),
+    "two_layer_policy": lambda x: policies.two_layer_policy(features(x), features(x), x.reward[..., None, :])[
+        ..., 0, :
+    ],
     "pull_back_to_parameters": lambda x: policies.pull_back_to_parameters(features(x), x.reward),
     "unigram_policy": lambda x: policies.unigram_policy(x.reward[..., :3], 2)[..., :ANSWERS],
     "sample_answers": lambda x: gradient_estimators.sample_answers(x.p, (ANSWERS,), 3),
@@ -223,6 +234,11 @@ CALLS = {
     "gradient_ascent": lambda x: snapshot(x, 0.0),
     "gradient_ascent with noise": lambda x: snapshot(x, 0.5),
     "dpo_descent": descent,
+    "two_layer_descent": two_layers,
+    "two_layer_balance": lambda x: dynamics.two_layer_balance(x.reward[..., :3], features(x)[:3, :])[..., 0, 1],
+    "two_layer_flow": lambda x: dynamics.two_layer_flow(
+        5 * x.order, x.beta, 2.0, head=x.reward[..., 0], feature=x.reward[..., 1], flipped=True
+    ),
 }
 NOT_DIFFERENTIABLE = {  # places in an order, indices of answers and their counts, root finders, a constant
     "draw",
@@ -238,6 +254,7 @@ NOT_DIFFERENTIABLE = {  # places in an order, indices of answers and their count
     "win_counts by noise",
     "has_finite_fit",
     "fit_bradley_terry",
+    "two_layer_flow",
 }
 # of the reward only the order counts, or on which side of one it lies: a step function
 BY_ORDER = {"win_rate", "condition_on_best", "max_kl", "best_of_n", "best_of_n by its log", "hinge_slope"}
