@@ -15,7 +15,7 @@ def chart(data: alt.NamedData) -> Any:
     """Return the chart of the dataset `data`."""
     noises = alt.Scale(type="log", domain=[float(NOISES[0]), float(NOISES[-1])], nice=False)
     shares = alt.Scale(type="pow", exponent=1 / 3, domain=[0, 1], nice=False)  # room for 0, for 1e-4 and for 1/2
-    ticks = alt.Axis(values=[0, 0.0001, 0.001, 0.01, 0.1, 0.5, 1], format="~%")
+    ticks = alt.Axis(values=[0, 0.001, 0.01, 0.1, 0.5, 1], labelExpr="format(datum.value, '~%')", labelOverlap=False)
     names = " ".join(f"datum.of === '{name}' ? '{words}' :" for name, words in CURVES.items())
     base = (
         alt.Chart(data)
