@@ -254,7 +254,7 @@ def test_a_link_to_a_lab_that_is_not_there_or_not_recorded_is_refused():
 
 def test_every_symptom_has_a_theorem_and_a_remedy(built_book):
     symptoms = [head.parent for head in soup(built_book, "book/symptoms").select("h2") if head.get_text()[0] == "…"]
-    assert len(symptoms) == 5
+    assert len(symptoms) == 8
     for symptom in symptoms:
         assert symptom.select('a[href*="#lab-"]'), symptom.h2
         assert symptom.select('a[href*="#thm-"], a[href*="#prop-"], a[href*="#cor-"]'), symptom.h2
