@@ -59,16 +59,16 @@ def _curves(data: alt.NamedData) -> Any:
             "step:Q",
             title="step (log scale)",
             scale=alt.Scale(type="symlog", constant=1, domain=[0, 1000], nice=False),
-            axis=alt.Axis(values=[0, 3, 10, 30, 100, 1000]),
+            axis=alt.Axis(values=[0, 3, 10, 30, 100, 1000], format="d"),
         ),
         y=alt.Y(
             "value:Q",
-            title="weight change, margin or loss",
+            title="curve",
             scale=alt.Scale(type="symlog", constant=0.3, domain=[0, 50], nice=False),
-            axis=alt.Axis(values=[0, 0.3, 1, 3, 10, 30]),
+            axis=alt.Axis(values=[0, 0.3, 1, 3, 10, 30], format="~g"),
         ),
         color=alt.Color("behavior:N", scale=_colors(), legend=alt.Legend()),
-        strokeDash=alt.StrokeDash("curve:N", scale=dashes, legend=alt.Legend()),
+        strokeDash=alt.StrokeDash("curve:N", scale=dashes, legend=alt.Legend(orient="bottom")),
     )
     return alt.layer(
         base.transform_filter(NOW).mark_line(clip=True),
