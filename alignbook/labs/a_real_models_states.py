@@ -5,17 +5,17 @@ from typing import Any
 import altair as alt
 
 from alignbook import figures
-from alignbook.experiments.a_real_models_states import AS_THEY_ARE, CENTERED, EXPERIMENT, LETTERS
+from alignbook.experiments.a_real_models_states import AS_THEY_ARE, EXPERIMENT, LEARNED_BY_HEART, LETTERS
 from alignbook.labs.lab import GUESS, LAST, NOW, Lab, ghosted
 from alignbook.persona import CONTROL
 
 ROWS = [f"{name} {letter}" for name, letter in LETTERS.items()]
-KINDS = {"train": "reward, training", "held out": "reward, held out", "policy": "policy, held out"}
+KINDS = {"train": "trained", "held out": "held out", "policy": "policy"}  # the policy's on held-out statements too
 
 
 def chart(data: alt.NamedData) -> alt.HConcatChart:
     """Return the chart of the dataset `data`."""
-    return alt.hconcat(_moved(data), _accuracies(data)).properties(usermeta={"phone": [110, 110]})
+    return alt.hconcat(_moved(data), _accuracies(data)).properties(usermeta={"phone": [85, 100]})
 
 
 def _latest(data: alt.NamedData) -> Any:
@@ -27,7 +27,10 @@ def _latest(data: alt.NamedData) -> Any:
 
 
 def _moved(data: alt.NamedData) -> Any:
-    """Return each set at its distinguishability; the bar is what permuted labels show, the line is the first step's."""
+    """Return each set's weight change over the mean of all, at its distinguishability.
+
+    The bar is what permuted labels show, the line the first step's change.
+    """
     x, low = (
         alt.X(
             f"{column}:Q",
@@ -37,7 +40,7 @@ def _moved(data: alt.NamedData) -> Any:
         )
         for column in ("delta", "low")
     )
-    y = alt.Y("moved:Q", title="weight change over its mean", scale=alt.Scale(domain=[0, 1.6]))
+    y = alt.Y("moved:Q", title="relative change", scale=alt.Scale(domain=[0, 1.6]))
     base = _latest(data).encode(x=x, y=y)
     now = base.transform_filter(NOW)
     first = alt.Chart(data).transform_filter(NOW).transform_filter("datum.step === 0").encode(x=x, y=y)
@@ -55,15 +58,23 @@ def _moved(data: alt.NamedData) -> Any:
 def _accuracies(data: alt.NamedData) -> Any:
     """Return the accuracies of each set: the reward's in training and held out, the policy's held out."""
     names, scale = list(KINDS.values()), alt.Scale(domain=[0.3, 1])
+    legend = alt.Legend(orient="bottom", title=None, columnPadding=7, labelFontSize=11, symbolSize=50, padding=0)
     base = (
         _latest(data)
         .transform_filter(f"{NOW} || {LAST}")
         .transform_fold(list(KINDS), as_=["column", "accuracy"])
         .transform_calculate(kind=f"({KINDS})[datum.column]")
         .encode(
-            x=alt.X("accuracy:Q", title="accuracy", scale=scale, axis=alt.Axis(format="%", values=[0.4, 0.6, 0.8, 1])),
+            x=alt.X(
+                "accuracy:Q",
+                title="accuracy",
+                scale=scale,
+                axis=alt.Axis(format="%", values=[0.4, 0.6, 0.8, 1]),
+            ),
             y=alt.Y("row:N", title=None, sort=ROWS, scale=alt.Scale(domain=ROWS)),
-            shape=alt.Shape("kind:N", scale=alt.Scale(domain=names, range=["square", "circle", "triangle-up"])),
+            shape=alt.Shape(
+                "kind:N", legend=legend, scale=alt.Scale(domain=names, range=["square", "circle", "triangle-up"])
+            ),
             color=alt.Color(
                 "kind:N", scale=alt.Scale(domain=names, range=list(figures.PALETTE[3:4] + figures.PALETTE[:2]))
             ),
@@ -87,6 +98,6 @@ LAB = Lab(
     chart,
     tries=(
         ("The first step", {"steps": 1, "states": AS_THEY_ARE}),
-        ("Learned by heart", {"steps": 1000, "states": CENTERED}),
+        ("Learned by heart", LEARNED_BY_HEART),
     ),
 )
