@@ -65,7 +65,7 @@ def _curves(data: alt.NamedData) -> Any:
             "value:Q",
             title="curve",
             scale=alt.Scale(type="symlog", constant=0.3, domain=[0, 50], nice=False),
-            axis=alt.Axis(values=[0, 0.3, 1, 3, 10, 30], format="~g"),
+            axis=alt.Axis(values=[0, 0.3, 1, 3, 10, 30], format=".2~r"),
         ),
         color=alt.Color("behavior:N", scale=_colors(), legend=alt.Legend()),
         strokeDash=alt.StrokeDash("curve:N", scale=dashes, legend=alt.Legend(orient="bottom")),
