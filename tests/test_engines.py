@@ -27,12 +27,14 @@ from alignbook import (
     policy_gradient,
     preferences,
     tilting,
+    type_classes,
 )
 
 MODULES = (arrays, information, tilting, best_of_n, preferences, behaviors, losses, policies, dynamics)
-MODULES += (gradient_estimators, kl_estimators, policy_gradient)
+MODULES += (type_classes, gradient_estimators, kl_estimators, policy_gradient)
 NOT_NUMERIC = {"namespace", "engines", "to_engine", "as_arrays", "per_law", "is_floating"}  # tests/test_arrays.py
 NOT_NUMERIC |= {"letter_counts"}  # takes no array: tests/test_policies.py
+NOT_NUMERIC |= {"types", "number_of_types"}  # take no array: tests/test_type_classes.py
 NOT_NUMERIC |= {"gaussian_noise", "laplace_noise"}  # numpy's draws, not yet moved: tests/test_behaviors.py
 
 
@@ -85,6 +87,17 @@ def features(x):
     """Five features of five answers, the same for every law."""
     given = np.random.default_rng(1).standard_normal((ANSWERS, ANSWERS))
     return arrays.namespace(x.reward).asarray(given, dtype=x.reward.dtype, device=array_api_compat.device(x.reward))
+
+
+def counts(x):
+    """The types of two letters' sequences out of five, as many as answers."""
+    device = array_api_compat.device(x.reward)
+    return arrays.namespace(x.reward).asarray(type_classes.types(ANSWERS, 2)[:ANSWERS], device=device)
+
+
+def sizes(x):
+    """The sizes of these types beside the reward: counts alone have no dtype to keep."""
+    return x.reward + arrays.namespace(x.reward).astype(type_classes.log_class_size(counts(x)), x.reward.dtype)
 
 
 def wins(x):
@@ -171,6 +184,9 @@ CALLS = {
     "win_rate_upper_bound": lambda x: best_of_n.win_rate_upper_bound(log_n=x.order),
     "kl_estimate": lambda x: best_of_n.kl_estimate(x.q, log_n=x.order[..., None]),
     "best_win_rate": lambda x: best_of_n.best_win_rate(x.order),
+    "log_kl_to_best_of_n": lambda x: best_of_n.log_kl_to_best_of_n(x.q, x.q, x.reward, 2 + x.order),
+    "log_class_size": sizes,
+    "log_class_probability": lambda x: type_classes.log_class_probability(x.q, counts(x)),
     "bradley_terry": lambda x: preferences.bradley_terry(x.reward, x.reward**2 / 10),
     "sample_pairs by noise": lambda x: preferences.sample_pairs(x.q, ANSWERS),
     "sample_preferences by noise": comparisons,
@@ -258,6 +274,7 @@ NOT_DIFFERENTIABLE = {  # places in an order, indices of answers and their count
 }
 # of the reward only the order counts, or on which side of one it lies: a step function
 BY_ORDER = {"win_rate", "condition_on_best", "max_kl", "best_of_n", "best_of_n by its log", "hinge_slope"}
+BY_ORDER |= {"log_kl_to_best_of_n"}
 ANSWERS, BATCH = 5, (4, 3)
 
 

@@ -11,7 +11,7 @@ rewards counts, not their size; -inf is the worst. Source: <https://arxiv.org/ab
 """
 
 from alignbook.best_of_n._bounds import best_win_rate, kl_estimate, kl_upper_bound, win_rate_upper_bound
-from alignbook.best_of_n._law import best_of_n, sample_best_of_n
+from alignbook.best_of_n._law import best_of_n, log_kl_to_best_of_n, sample_best_of_n
 from alignbook.best_of_n._soft import soft_best_of_n
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "best_win_rate",
     "kl_estimate",
     "kl_upper_bound",
+    "log_kl_to_best_of_n",
     "sample_best_of_n",
     "soft_best_of_n",
     "win_rate_upper_bound",

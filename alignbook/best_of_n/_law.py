@@ -21,11 +21,11 @@ from alignbook.arrays import (
     tie_ranges,
 )
 from alignbook.best_of_n._draws import LARGEST_EXPONENT, bounded_exp, checked, log_minus_log, log_of_draws, log_some_of
-from alignbook.information import LogLaw, Values
+from alignbook.information import LogLaw, PerSetting, Values
 
 Laws: TypeAlias = Float[Array, "*_batch answers"]
 
-BLOCK = 600.0  # nats; sums of masses that differ less lose none of them
+LOWEST = -700.0  # e^-700 is a normal float, whose sums lose no digit
 
 
 def best_of_n(ref_log_p: LogLaw, reward: Values, n: Scalar | None = None, *, log_n: Scalar | None = None) -> Laws:
@@ -46,6 +46,30 @@ def best_of_n(ref_log_p: LogLaw, reward: Values, n: Scalar | None = None, *, log
     law = log_softmax(xp.where(log_better < LARGEST_EXPONENT, law, -math.inf))  # takes off the rounding of long sums
     law = xp.take_along_axis(law, xp.broadcast_to(ladder.back, law.shape), axis=-1)
     return xp.astype(law, as_arrays(ref_log_p)[1].dtype)
+
+
+def log_kl_to_best_of_n(
+    log_p: LogLaw, ref_log_p: LogLaw, reward: Values, n: Scalar | None = None, *, log_n: Scalar | None = None
+) -> PerSetting:
+    r"""Return $\log D(q \| \pi_N)$ for a law q, whose D soon exceeds a float: bad answers hardly ever win.
+
+    Raises ValueError as `best_of_n` does and if `log_p` is no law.
+    """
+    xp, ref, reward = checked(ref_log_p, reward)
+    _, law, _ = checked(log_p, reward)
+    log_n = per_law(xp, log_of_draws(n, log_n, ref), ref)
+    ref, reward, law = xp.broadcast_arrays(ref, reward, law)
+    ladder = _ladder(ref, reward)
+    law = xp.take_along_axis(law, xp.argsort(ladder.back, axis=-1, stable=False), axis=-1)
+    given = law > -math.inf
+    log_ratio = masked(law, given) - ladder.log_share - log_some_of(log_n + ladder.log_as_good)
+    rest = xp.sum(masked(xp.exp(law) * xp.where(given, log_ratio, 0.0), given), axis=-1)
+    log_beaten = logsumexp(law + log_n + ladder.log_better)  # by so many draws, on average over q: minus log F^N
+    kl = bounded_exp(log_beaten) + rest
+    differ = kl > 0
+    log_kl = xp.where(differ, xp.log(xp.where(differ, kl, 1.0)), -math.inf)
+    log_kl = xp.where((log_beaten < LARGEST_EXPONENT - 9) | (rest == math.inf), log_kl, log_beaten)
+    return xp.astype(log_kl, as_arrays(log_p)[1].dtype)
 
 
 def sample_best_of_n(
@@ -109,16 +133,13 @@ def _ladder(log_p: Array, reward: Array) -> _Ladder:
 
 
 def _cumulative_logsumexp(x: Array) -> Array:
-    """Return the logarithms of the running sums; masses far apart are summed in blocks, so that none underflows."""
+    """Return the logarithms of the running sums: plain sums while no term underflows, else the engine's own."""
     xp = namespace(x)
-    some = x > -math.inf
-    block = xp.astype(xp.where(some, -x, 0.0) / BLOCK, xp.int64)
-    sums = []
-    for k in range(int(xp.max(block)) + 1):
-        total = xp.cumulative_sum(xp.exp(xp.where(block == k, x + BLOCK * k, -math.inf)), axis=-1)
-        some = total > 0
-        sums.append(xp.where(some, xp.log(xp.where(some, total, 1.0)) - BLOCK * k, -math.inf))
-    return sums[0] if len(sums) == 1 else logsumexp(xp.stack(sums, axis=-1))
+    if bool(xp.any((x < LOWEST) & (x > -math.inf))):
+        return xp.logcumsumexp(x, -1) if array_api_compat.is_torch_array(x) else np.logaddexp.accumulate(x, axis=-1)
+    total = xp.cumulative_sum(xp.exp(x), axis=-1)  # loses fewer digits than a sum of logarithms
+    some = total > 0
+    return xp.where(some, xp.log(xp.where(some, total, 1.0)), -math.inf)
 
 
 def _log_difference(larger: Array, smaller: Array) -> Array:
