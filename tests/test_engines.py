@@ -141,6 +141,27 @@ def descent(x):
     return shot.time, shot.theta[..., 0], shot.theta[..., 1], shot.margin[..., 0]
 
 
+def head(x, train, **options):
+    """The end of a short training of a head on two behaviors, from a boundary of its own."""
+    rows, labels = statements(x)
+    data = behaviors.Behaviors(rows[..., None, :, :], labels[..., None, :])
+    run = train(data, x.beta / 4, x.order / 100, boundary=features(x)[4, :] / 10, **options)
+    return of_statements(next(itertools.islice(run, 4, None)))
+
+
+def of_statements(shot):
+    """A snapshot's parts, of what has a row for each statement the first."""
+    parts = (shot.time, shot.weight_change, shot.change[..., 0], shot.margin[..., 0, 0])
+    return (*parts, shot.loss[..., 0], shot.reward_accuracy[..., 0], shot.policy_accuracy[..., 0])
+
+
+def held_out(x):
+    """How a head that is as it is does on the statements."""
+    rows, labels = statements(x)
+    data = behaviors.Behaviors(rows[..., None, :, :], labels[..., None, :])
+    return of_statements(dynamics.evaluate(features(x)[4, :] + 0 * x.reward, data, x.beta / 4, time=x.order))
+
+
 def two_layers(x):
     """The end of a short training of a head on three hidden units and of the features below it."""
     layers = {"head": x.reward[..., :3], "features": features(x)[:3, :]}
@@ -219,6 +240,7 @@ CALLS = {
     "softmax": lambda x: policies.softmax(x.p_logits),
     "pull_back": lambda x: policies.pull_back(policies.softmax(x.p_logits), x.reward),
     "log_linear_policy": lambda x: policies.log_linear_policy(x.q, features(x), x.reward / 2),
+    "last_layer_policy": lambda x: policies.last_layer_policy(features(x), x.reward[..., None, :])[..., 0, :],
     "two_layer_policy": lambda x: policies.two_layer_policy(features(x), features(x), x.reward[..., None, :])[
         ..., 0, :
     ],
@@ -250,6 +272,28 @@ CALLS = {
     "gradient_ascent": lambda x: snapshot(x, 0.0),
     "gradient_ascent with noise": lambda x: snapshot(x, 0.5),
     "dpo_descent": descent,
+    "gradient_descent": lambda x: head(x, dynamics.gradient_descent, max_norm=0.1),
+    "gradient_descent of batches": lambda x: head(x, dynamics.gradient_descent, batch_size=4, seed=2),
+    "adam": lambda x: head(x, dynamics.adam),
+    "evaluate": held_out,
+    "noise_free_margin": lambda x: dynamics.noise_free_margin(x.order, x.beta, 0.5 + x.reward[..., 0]),
+    "noise_free_loss": lambda x: dynamics.noise_free_loss(x.order, x.beta, 0.5 + x.reward[..., 0]),
+    "noise_free_weight_change": lambda x: dynamics.noise_free_weight_change(x.order, x.beta, 0.5 + x.reward[..., 0]),
+    "peak_time": lambda x: dynamics.peak_time(x.beta, x.order),
+    "gaussian_reward_accuracy": lambda x: dynamics.gaussian_reward_accuracy(x.order, x.beta),
+    "gaussian_policy_accuracy": lambda x: dynamics.gaussian_policy_accuracy(
+        x.order, 0.5 + x.reward[..., 0], x.beta, 0.7
+    ),
+    "bayes_head": lambda x: dynamics.bayes_head(0.5 + x.reward[..., 0], x.order, x.beta),
+    "gaussian_flow": lambda x: dynamics.gaussian_flow(5 * x.order, x.beta, 1 + x.reward[..., 0], 0.5),
+    "normal_cdf": lambda x: dynamics.normal_cdf(x.reward - 1.5),
+    "weight_change_bound": lambda x: dynamics.weight_change_bound(x.order, x.beta, 0.5 + x.reward[..., 0]),
+    "linear_regime_error": lambda x: dynamics.linear_regime_error(x.order, x.beta, 0.5 + x.reward[..., 0]),
+    "off_course": lambda x: dynamics.off_course(x.order, x.beta, 1 + x.reward[..., 0], 0.3, finite_sample_gap=0.1),
+    "accuracy_lower_bound": lambda x: dynamics.accuracy_lower_bound(
+        x.order, x.beta, 1 + x.reward[..., 0], 0.5, 0.3, boundary_length=0.01
+    ),
+    "waiting_time": lambda x: dynamics.waiting_time(0.6, x.beta, 2 + x.order, 0.5, 0.3, boundary_length=0.01),
     "two_layer_descent": two_layers,
     "two_layer_balance": lambda x: dynamics.two_layer_balance(x.reward[..., :3], features(x)[:3, :])[..., 0, 1],
     "two_layer_flow": lambda x: dynamics.two_layer_flow(
@@ -271,6 +315,11 @@ NOT_DIFFERENTIABLE = {  # places in an order, indices of answers and their count
     "has_finite_fit",
     "fit_bradley_terry",
     "two_layer_flow",
+    "gaussian_flow",
+    "noise_free_margin",
+    "noise_free_loss",
+    "noise_free_weight_change",
+    "waiting_time",
 }
 # of the reward only the order counts, or on which side of one it lies: a step function
 BY_ORDER = {"win_rate", "condition_on_best", "max_kl", "best_of_n", "best_of_n by its log", "hinge_slope"}
