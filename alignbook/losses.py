@@ -118,9 +118,9 @@ def hinge_loss(margin: PerPair) -> Result:
 
 def dpo_slope(margin: PerPair) -> Slope:
     r"""Return $-\sigma(-m)$: a pair pulls with the probability that the policy gives to its other outcome."""
-    xp, margin = as_arrays(margin)
-    largest = math.log(xp.finfo(margin.dtype).max) - 1  # beyond it the exponential overflows
-    return -1 / (1 + xp.exp(xp.minimum(margin, largest)))
+    xp, m = as_arrays(margin)
+    largest = math.log(xp.finfo(m.dtype).max) - 1  # beyond it the exponential overflows
+    return -1 / (1 + xp.exp(xp.minimum(m, largest)))
 
 
 def ipo_slope(margin: PerPair, beta: Scalar) -> Slope:
