@@ -47,9 +47,9 @@ def off_course(
 ) -> PerSetting:
     r"""Return $\chi(t)$, which the sine of the angle from the classes' difference to the head cannot exceed.
 
-    $\chi = \epsilon (1 + 2\gamma/\Delta) + 2\gamma/\Delta + 2\lVert w_0 \rVert/(\beta t \Delta)$: the bending of the path,
-    the distance $\gamma$ from the training mean of h to the population's (`finite_sample_gap`) and the length of the
-    starting boundary; inf where nothing is promised. Raises ValueError as `accuracy_lower_bound` does.
+    $\chi = \epsilon (1 + 2\gamma/\Delta) + 2\gamma/\Delta + 2\lVert w_0 \rVert/(\beta t \Delta)$: the bending of the
+    path, the distance $\gamma$ from the training mean of h to the population's (`finite_sample_gap`) and the length of
+    the starting boundary; inf where nothing is promised. Raises ValueError as `accuracy_lower_bound` does.
     """
     checks.not_negative(boundary_length=boundary_length, finite_sample_gap=finite_sample_gap)
     checks.positive(distinguishability=distinguishability)
