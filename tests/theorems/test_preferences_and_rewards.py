@@ -1,7 +1,7 @@
 """The statements of Chapter 1, each on random instances, at its edges, and once without an assumption.
 
 The second opinion never runs the book's own code: sums over all outcomes, mpmath, torch's Hessian, scipy's optimizer,
-binomial sums, a differential equation solved numerically, and a search through all groups of answers.
+Zermelo's iteration, binomial sums, a differential equation solved numerically, and a search through all groups.
 """
 
 import itertools
@@ -25,6 +25,7 @@ from alignbook.preferences import (
 
 mpmath.mp.dps = 50
 INSTANCES = 60
+Z = float(norm.ppf(0.975))
 
 
 def sigmoid(margin):
@@ -74,11 +75,15 @@ def test_only_differences_are_identified():
         chance = np.exp(bradley_terry(reward[:, None], reward[None, :]))
         np.testing.assert_allclose(chance, sigmoid(reward[:, None] - reward[None, :]), rtol=1e-14)
         np.testing.assert_allclose(np.log(chance / chance.T)[:, 0], reward - reward[0], rtol=0, atol=1e-12)
+        far = np.exp(bradley_terry(100 + shifted[:, None], 100 + shifted[None, :]))
+        np.testing.assert_allclose(far, chance, rtol=0, atol=1e-13)
 
 
-def test_a_reward_of_another_scale_gives_other_chances():
-    with pytest.raises(AssertionError):
-        check_same_chances(np.array([1.0, 0.0, 0.6]), 1.01 * np.array([1.0, 0.0, 0.6]))
+def test_a_reward_of_another_scale_or_with_one_answer_raised_gives_other_chances():
+    reward = np.array([1.0, 0.0, 0.6])
+    for other in (1.01 * reward, reward + np.array([0.01, 0.0, 0.0])):
+        with pytest.raises(AssertionError):
+            check_same_chances(reward, other)
 
 
 # One maximum, or none to speak of
@@ -103,43 +108,71 @@ def test_one_maximum_needs_counts_of_at_least_zero():
         check_concave(-1 - random_wins(rng), rng)
 
 
+def expected_wins(wins, reward):
+    return np.sum((wins + wins.T) * sigmoid(reward[:, None] - reward[None, :]), axis=1)
+
+
 def test_one_maximum_every_answer_wins_as_often_as_the_fit_expects():
     rng = np.random.default_rng(3)
     for _ in range(INSTANCES):
         wins = random_wins(rng) + 1 - np.eye(4)
         reward = fit_bradley_terry(wins).reward
-        met = wins + wins.T
-        expected = np.sum(met * sigmoid(reward[:, None] - reward[None, :]), axis=1)
-        np.testing.assert_allclose(wins.sum(axis=1), expected, rtol=0, atol=1e-8)
+        np.testing.assert_allclose(wins.sum(axis=1), expected_wins(wins, reward), rtol=1e-12)
         best = minimize(lambda r, wins=wins: -plain_log_likelihood(r, wins), np.zeros(4), tol=1e-12).x
         np.testing.assert_allclose(reward, best - best.mean(), rtol=0, atol=1e-4)  # scipy's gradient is numerical
 
 
-def test_one_maximum_exists_if_and_only_if_chains_of_wins_lead_everywhere():
+def test_one_maximum_with_a_prior_the_best_answer_wins_less_often_than_it_did():
+    rng = np.random.default_rng(3)
+    for _ in range(INSTANCES):
+        wins = random_wins(rng, most=60) + 1 - np.eye(4)
+        reward = fit_bradley_terry(wins, prior_variance=0.1).reward
+        missing = wins.sum(axis=1) - expected_wins(wins, reward)
+        np.testing.assert_allclose(missing, reward / 0.1, rtol=0, atol=1e-9)
+        assert missing[np.argmax(reward)] > 0.01
+
+
+def test_one_maximum_is_where_zermelo_s_iteration_ends():
+    rng = np.random.default_rng(2)
+    wins = np.stack([random_wins(rng, most=55) + 5 * (1 - np.eye(4)) for _ in range(INSTANCES)])
+    met, strength = wins + np.swapaxes(wins, -1, -2), np.ones((INSTANCES, 4))
+    for _ in range(2000):
+        strength = np.sum(wins, -1) / np.sum(met / (strength[:, :, None] + strength[:, None, :]), -1)
+    expected = np.log(strength) - np.log(strength).mean(-1, keepdims=True)
+    np.testing.assert_allclose(fit_bradley_terry(wins).reward, expected, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("answers", [4, 5])
+def test_one_maximum_exists_if_and_only_if_chains_of_wins_lead_everywhere(answers):
     rng = np.random.default_rng(4)
     kinds = []
     for _ in range(3 * INSTANCES):
-        wins = random_wins(rng, answers=4, most=3, sparse=0.45)
+        wins = random_wins(rng, answers=answers, most=3, sparse=0.45)
         found = one_sided_group(wins)
         kinds.append(found is None)
         assert bool(has_finite_fit(wins)) == (found is None)
-        reward = 2 * rng.standard_normal(4)
         if found is None:
             check_unique_maximum(wins, rng)
         else:
-            _, rest = found
-            raised = [plain_log_likelihood(reward + step * np.isin(np.arange(4), rest), wins) for step in (0, 1, 5, 20)]
-            assert (np.diff(raised) >= -1e-12).all()  # never falls: no maximizer, or none that is unique
+            check_never_falls(wins, *found, 2 * rng.standard_normal(answers))
             with pytest.raises(ValueError, match="chain of wins"):
                 fit_bradley_terry(wins)
     assert 20 < sum(kinds) < 160
+
+
+def check_never_falls(wins, group, rest, reward):
+    """Whoever never lost to the group can be raised for ever: there is no maximizer, or none that is unique."""
+    up = np.isin(np.arange(len(wins)), rest)
+    rises = np.diff([plain_log_likelihood(reward + step * up, wins) for step in (0, 1, 5, 20)])
+    assert (rises >= -1e-12).all()
+    assert (rises[0] > 1e-9) == wins[np.ix_(rest, group)].any()
 
 
 def check_unique_maximum(wins, rng):
     fit = fit_bradley_terry(wins)
     assert plain_log_likelihood(fit.reward, wins) == pytest.approx(float(fit.log_likelihood), abs=1e-9)
     for size in (1e-2, 1.0, 10.0):
-        step = rng.standard_normal(4)
+        step = rng.standard_normal(len(wins))
         step -= step.mean()
         assert plain_log_likelihood(fit.reward + size * step, wins) < fit.log_likelihood
 
@@ -276,7 +309,7 @@ def test_standard_errors_resist_like_wires_in_a_row_and_side_by_side():
 
 
 def needed(chance):
-    return 1.959964**2 / (chance * (1 - chance) * math.log(chance / (1 - chance)) ** 2)
+    return Z**2 / (chance * (1 - chance) * math.log(chance / (1 - chance)) ** 2)
 
 
 def share_that_can_tell(chance, comparisons, noise=0.0):
@@ -284,7 +317,7 @@ def share_that_can_tell(chance, comparisons, noise=0.0):
     shares = []
     for size in range(comparisons - 10, comparisons + 11):  # whole numbers of wins make single sizes jump
         won = np.arange(1, size)
-        tells = np.log(won / (size - won)) > 1.959964 * np.sqrt(1 / won + 1 / (size - won))
+        tells = np.log(won / (size - won)) > Z * np.sqrt(1 / won + 1 / (size - won))
         shares.append(binom.pmf(won, size, chance + noise * (1 - 2 * chance))[tells].sum())
     return float(np.mean(shares))
 
@@ -302,10 +335,50 @@ def test_how_many_comparisons_at_the_corollary_s_number_half_of_all_studies_can_
 
 
 def test_how_many_comparisons_both_sides_meet_near_even():
-    quotients = [needed(0.5 + gap) / (1.959964 / 2 / gap) ** 2 for gap in (0.1, 0.01, 0.001)]
+    quotients = [needed(0.5 + gap) / (Z / 2 / gap) ** 2 for gap in (0.1, 0.01, 0.001)]
     np.testing.assert_allclose(quotients, 1, rtol=0, atol=0.03)
     assert abs(quotients[2] - 1) < abs(quotients[1] - 1) < abs(quotients[0] - 1)
+    assert needed(0.95) > 1.5 * (Z / 2 / 0.45) ** 2  # the rule is one of small gaps
     assert round(needed(0.55)) == 385
+
+
+def test_how_many_comparisons_386_expected_ones_tell_a_55_percent_answer_from_an_even_one():
+    assert math.ceil(needed(0.55)) == 386
+    for n, told in ((385, False), (386, True)):
+        fit = fit_bradley_terry(np.array([[0, 0.55 * n], [0.45 * n, 0]]))
+        assert (float(fit.reward[0] - fit.reward[1]) > Z * float(fit.standard_error[0, 1])) == told
+
+
+def share_of_studies(chance, comparisons, holds):
+    """The share of studies whose fitted lead and standard error have a property, over all outcomes that have a fit."""
+    won = np.arange(1, comparisons)
+    wins = np.zeros((len(won), 2, 2))
+    wins[:, 0, 1], wins[:, 1, 0] = won, comparisons - won
+    fit = fit_bradley_terry(wins)
+    held = holds(fit.reward[:, 0] - fit.reward[:, 1], fit.standard_error[:, 0, 1])
+    return float(np.sum(binom.pmf(won, comparisons, chance) * held))
+
+
+def test_how_many_comparisons_386_suffice_for_half_of_all_studies_and_788_for_four_in_five():
+    def tells(lead, error):
+        return lead > Z * error
+
+    assert share_of_studies(0.55, 386, tells) == pytest.approx(0.5, abs=0.03)
+    assert math.ceil(needed(0.55) * (1 + norm.ppf(0.8) / Z) ** 2) == 788
+    assert share_of_studies(0.55, 788, tells) == pytest.approx(0.8, abs=0.02)
+
+
+@pytest.mark.parametrize(("comparisons", "chance"), [(100, 0.5), (200, 0.55), (400, 0.8), (1000, 0.9)])
+def test_standard_errors_make_intervals_that_hold_the_truth_in_95_percent_of_studies(comparisons, chance):
+    truth = math.log(chance / (1 - chance))
+    covered = share_of_studies(chance, comparisons, lambda lead, error: np.abs(lead - truth) < Z * error)
+    assert covered == pytest.approx(0.95, abs=0.01)
+
+
+def test_standard_errors_are_often_missing_where_comparisons_are_few_or_one_sided():
+    finite = share_of_studies(0.95, 10, lambda lead, error: np.isfinite(error))
+    assert finite == pytest.approx(1 - 0.95**10 - 0.05**10, rel=1e-12)
+    assert finite < 0.41
 
 
 def test_how_many_comparisons_is_too_few_where_labels_are_noisy():
@@ -387,10 +460,10 @@ def test_triangles_say_nothing_where_chances_do_not_complement_each_other():
 
 
 def balanced(rng, answers=5):
-    """A sum of weighted rounds through all answers: each wins as often as it loses."""
+    """A sum of weighted rounds, the first through all answers: each wins as often as it loses."""
     wins = np.zeros((answers, answers))
-    for _ in range(3):
-        order = rng.permutation(answers)
+    for length in (answers, *rng.integers(3, answers + 1, 5)):
+        order = rng.permutation(answers)[:length]
         wins[order, np.roll(order, -1)] += rng.random() + 0.1
     return wins
 
@@ -399,18 +472,35 @@ def test_balanced_records_fit_as_even():
     rng = np.random.default_rng(11)
     for _ in range(INSTANCES):
         wins = balanced(rng)
-        np.testing.assert_allclose(fit_bradley_terry(wins).reward, 0, rtol=0, atol=1e-9)
+        np.testing.assert_allclose(fit_bradley_terry(wins).reward, 0, rtol=0, atol=1e-13)
         assert plain_log_likelihood(np.zeros(5), wins) > plain_log_likelihood(0.1 * rng.standard_normal(5), wins)
         wins[0, 1] += 0.5
         assert np.max(np.abs(fit_bradley_terry(wins).reward)) > 1e-3
 
 
-@pytest.mark.parametrize("strength", [0.5, 0.6, 0.9, 0.99])
-def test_a_ring_of_any_strength_is_called_even(strength):
-    ring = strength * np.roll(np.eye(3), 1, axis=1) + (1 - strength) * np.roll(np.eye(3), -1, axis=1)
-    fit = fit_bradley_terry(ring)
-    np.testing.assert_allclose(fit.reward, 0, rtol=0, atol=1e-12)
-    assert float(fit.log_likelihood) == pytest.approx(-3 * math.log(2), rel=1e-12)
+def ring(strength, answers=3):
+    """Each answer beats the next with the given chance, the last one the first."""
+    even = np.eye(answers)
+    return strength * np.roll(even, 1, axis=1) + (1 - strength) * np.roll(even, -1, axis=1)
+
+
+@pytest.mark.parametrize("strength", [0.5, 0.6, 0.75, 0.9, 0.99])
+@pytest.mark.parametrize("answers", [3, 4, 7])
+def test_a_ring_of_any_strength_and_length_is_called_even(strength, answers):
+    fit = fit_bradley_terry(ring(strength, answers))
+    np.testing.assert_allclose(fit.reward, 0, rtol=0, atol=1e-14)
+    surprise = -float(fit.log_likelihood) / answers  # in nats a match
+    assert surprise == pytest.approx(math.log(2), rel=1e-14)
+    known = -strength * math.log(strength) - (1 - strength) * math.log(1 - strength)
+    assert (surprise - known > 0.1) == (strength >= 0.75)  # who knows the ring is surprised less
+
+
+def test_a_ring_that_is_not_compared_evenly_is_given_an_order():
+    wins = ring(0.9)
+    wins[[0, 1], [1, 0]] *= 5  # the first match is played five times as often
+    reward = fit_bradley_terry(wins).reward
+    assert reward[0] - reward[1] > 1
+    assert reward[0] - reward[2] > 0.3  # although the third beats the first nine times in ten
 
 
 def test_balanced_records_of_two_groups_that_never_met_say_nothing_of_the_groups():
@@ -469,7 +559,7 @@ def test_label_noise_shrinks_rewards():
         seen, _ = check_noise_shrinks(chance, noise)
         q = chance + noise * (1 - 2 * chance)
         fit = fit_bradley_terry(np.array([[0, q], [1 - q, 0]]))
-        assert float(fit.reward[0] - fit.reward[1]) == pytest.approx(float(seen), abs=1e-8)
+        assert float(fit.reward[0] - fit.reward[1]) == pytest.approx(float(seen), abs=1e-12)
     for noise in (0.1, 0.2, 0.4):
         seen, true = check_noise_shrinks("0.500001", noise)
         assert abs(seen / true - (1 - 2 * mpmath.mpf(noise))) < 1e-9
@@ -491,6 +581,16 @@ def test_more_than_half_of_the_labels_turned_over_turns_the_reward_over():
     assert seen < 0 < true
     with pytest.raises(AssertionError):
         check_noise_shrinks("0.9", "0")  # without noise nothing shrinks
+
+
+def test_of_more_than_two_answers_noisy_labels_leave_no_reward_that_fits():
+    reward, off = np.array([4.0, 1.0, 0.0]), ~np.eye(3, dtype=bool)
+    clean = sigmoid(reward[:, None] - reward[None, :])
+    for noise, fits in ((0.0, True), (0.1, False)):
+        chance = (1 - noise) * clean + noise * (1 - clean)
+        fitted = fit_bradley_terry(chance * off).reward
+        far = np.abs(sigmoid(fitted[:, None] - fitted[None, :]) - chance)[off]
+        assert bool(np.all(far < 1e-12)) == fits
 
 
 # The ceiling of accuracy
