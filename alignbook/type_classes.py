@@ -126,9 +126,9 @@ def _entropy_term(excess: Array) -> Array:
     With $v = e/(2 + e)$, $\log(1 + e) = 2 (v + v^3/3 + \dots)$: $e v + 2 (1 + e) (v^3/3 + v^5/5 + \dots)$ is left.
     """
     v = excess / (2 + excess)
-    tail = 0.0 * v
-    for k in range(15, 1, -2):
-        tail = v**2 * (tail + 1 / k)
+    square, tail = v * v, 0.0 * v
+    for k in range(13, 1, -2):
+        tail = square * (tail + 1 / k)
     return excess * v + 2 * (1 + excess) * v * tail
 
 

@@ -24,6 +24,7 @@ from alignbook.best_of_n import (
     best_win_rate,
     kl_estimate,
     kl_upper_bound,
+    log_kl_to_best_of_n,
     sample_best_of_n,
     soft_best_of_n,
     win_rate_upper_bound,
@@ -185,6 +186,28 @@ def test_gradients_hold_for_rare_answers_and_reach_the_number_of_draws():
         return torch.exp(best_of_n(torch.log_softmax(logits, -1), reward, log_n=log_n))
 
     assert torch.autograd.gradcheck(masses, (logits, log_n), eps=1e-6, atol=1e-7, rtol=1e-6)
+
+
+# The divergence from it
+
+
+@given(references(), st.floats(0, 5), st.integers(0, 5))
+def test_the_divergence_from_best_of_n_is_its_sum(reference, log_n, seed):
+    ref_log_p, reward = reference
+    log_q = normalized(ref_log_p + np.random.default_rng(seed).standard_normal(len(reward)))
+    law, q = exact_law(exact.masses(ref_log_p), reward, log_n), exact.masses(log_q)
+    expected = exact.kl(q, law)
+    found = log_kl_to_best_of_n(log_q, ref_log_p, reward, log_n=log_n)
+    size = 1 + np.max(np.abs(ref_log_p[np.isfinite(ref_log_p)]))  # logarithms round to 1e-16 of themselves
+    exact.assert_close(np.exp(found), [expected], relative=1e-12, absolute=1e-14 * size)
+
+
+def test_the_divergence_from_best_of_n_beyond_a_float():
+    ref, reward = normalized([0.0, 1.0, -900.0]), np.array([0.0, 1.0, 2.0])
+    expected = 2000 + ref[0] + math.log(-math.log(math.exp(ref[0])))  # p(worst) times N times -log F
+    assert float(log_kl_to_best_of_n(ref, ref, reward, log_n=2000.0)) == pytest.approx(expected, rel=1e-14)
+    assert float(log_kl_to_best_of_n(COIN, np.array([0.0, -math.inf]), REWARD, 3)) == math.inf
+    assert float(log_kl_to_best_of_n(COIN, COIN, REWARD, 1)) < -33  # of the rounding
 
 
 # Soft best-of-N

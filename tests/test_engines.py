@@ -16,6 +16,7 @@ import torch
 
 from alignbook import (
     arrays,
+    asymptotics,
     behaviors,
     best_of_n,
     dynamics,
@@ -31,7 +32,7 @@ from alignbook import (
 )
 
 MODULES = (arrays, information, tilting, best_of_n, preferences, behaviors, losses, policies, dynamics)
-MODULES += (type_classes, gradient_estimators, kl_estimators, policy_gradient)
+MODULES += (type_classes, asymptotics, gradient_estimators, kl_estimators, policy_gradient)
 NOT_NUMERIC = {"namespace", "engines", "to_engine", "as_arrays", "per_law", "is_floating"}  # tests/test_arrays.py
 NOT_NUMERIC |= {"letter_counts"}  # takes no array: tests/test_policies.py
 NOT_NUMERIC |= {"types", "number_of_types"}  # take no array: tests/test_type_classes.py
@@ -98,6 +99,12 @@ def counts(x):
 def sizes(x):
     """The sizes of these types beside the reward: counts alone have no dtype to keep."""
     return x.reward + arrays.namespace(x.reward).astype(type_classes.log_class_size(counts(x)), x.reward.dtype)
+
+
+def whole_answers(x):
+    """Accounts and divergences of answers of four letters."""
+    found = asymptotics.finite_length(x.q, x.reward, 4, x.order / 20)
+    return *found.tilt, *found.best_of_n, *found[2:4], *found.scaled_cumulants(0.5)
 
 
 def wins(x):
@@ -208,6 +215,16 @@ CALLS = {
     "log_kl_to_best_of_n": lambda x: best_of_n.log_kl_to_best_of_n(x.q, x.q, x.reward, 2 + x.order),
     "log_class_size": sizes,
     "log_class_probability": lambda x: type_classes.log_class_probability(x.q, counts(x)),
+    "log_mgf": lambda x: asymptotics.log_mgf(x.q, x.reward, x.order - 1),
+    "scaled_cumulant": lambda x: asymptotics.scaled_cumulant(x.q, x.reward, 1 - x.order),
+    "rate_function": lambda x: asymptotics.rate_function(x.q, x.reward, x.order / 10 + 1),
+    "aligned_letter": lambda x: asymptotics.aligned_letter(x.q, x.reward, x.order / 10),
+    "bahadur_rao": lambda x: asymptotics.bahadur_rao(x.q, x.reward, 9 * x.order, 2.2, 1.0),
+    "limits": lambda x: asymptotics.limits(x.q, x.reward, x.order / 10)[4:],
+    "finite_length": whole_answers,
+    "refined_gap": lambda x: asymptotics.refined_gap(900.0, x.order, x.beta),
+    "lattice_gap": lambda x: asymptotics.lattice_gap(900.0, x.order, x.beta, 1.0, x.beta),
+    "fixed_n_limits": lambda x: asymptotics.fixed_n_limits(1 + x.order),
     "bradley_terry": lambda x: preferences.bradley_terry(x.reward, x.reward**2 / 10),
     "sample_pairs by noise": lambda x: preferences.sample_pairs(x.q, ANSWERS),
     "sample_preferences by noise": comparisons,
@@ -308,6 +325,10 @@ NOT_DIFFERENTIABLE = {  # places in an order, indices of answers and their count
     "tie_ranges",
     "tilt_to_kl",
     "sample_best_of_n by noise",
+    "aligned_letter",
+    "limits",
+    "finite_length",
+    "bahadur_rao",
     "best_win_rate",
     "sample_pairs by noise",
     "sample_preferences by noise",
