@@ -6,7 +6,8 @@ import altair as alt
 
 from alignbook import figures
 from alignbook.experiments.a_real_models_states import AS_THEY_ARE, EXPERIMENT, LEARNED_BY_HEART, LETTERS
-from alignbook.labs.lab import GUESS, LAST, NOW, Lab, ghosted
+from alignbook.labs.lab import LAST, NOW, Lab, ghosted
+from alignbook.labs.shared import at_the_end, said
 from alignbook.persona import CONTROL
 
 ROWS = [f"{name} {letter}" for name, letter in LETTERS.items()]
@@ -20,8 +21,7 @@ def chart(data: alt.NamedData) -> alt.HConcatChart:
 
 def _latest(data: alt.NamedData) -> Any:
     """Return the rows of the last moment, each named by its behavior and its letter."""
-    rows = alt.Chart(data).transform_joinaggregate(end="max(step)", groupby=["ghost"])
-    return rows.transform_filter("datum.step === datum.end").transform_calculate(
+    return at_the_end(data).transform_calculate(
         row="datum.name + ' ' + datum.letter", noisy=f"datum.name === '{CONTROL}'"
     )
 
@@ -51,7 +51,7 @@ def _moved(data: alt.NamedData) -> Any:
         base.transform_filter(LAST).mark_point(color=figures.INK, filled=False, opacity=0.5),
         now.mark_point(size=110, filled=True, opacity=1).encode(color=color),
         now.mark_text(dx=11, dy=-7, fontWeight="bold").encode(text="letter:N"),
-        _said(data),
+        said(data, "top left"),
     ).properties(height=230)
 
 
@@ -85,12 +85,6 @@ def _accuracies(data: alt.NamedData) -> Any:
         half.mark_rule(strokeDash=[4, 3], color=figures.INK, strokeWidth=1),
         base.mark_point(size=80).encode(opacity=ghosted()),
     ).properties(height=230)
-
-
-def _said(data: alt.NamedData) -> Any:
-    """Return the layer that names the set the reader chose."""
-    guess = alt.Chart(data).transform_filter(GUESS).transform_calculate(words="'you said ' + datum.guess")
-    return guess.mark_text(align="left", baseline="top").encode(x=alt.value(6), y=alt.value(2), text="words:N")
 
 
 LAB = Lab(

@@ -7,6 +7,7 @@ import altair as alt
 from alignbook import figures
 from alignbook.experiments.a_string_nobody_compared import EXPERIMENT, TOP
 from alignbook.labs.lab import GUESS, LAST, NOW, Lab
+from alignbook.labs.shared import at_the_end
 
 PLACES = [*map(str, range(1, TOP + 1)), "chosen", "rejected"]
 ROLES = ["chosen", "rejected", "uncompared"]
@@ -17,9 +18,7 @@ def chart(data: alt.NamedData) -> Any:
     colors = alt.Scale(domain=ROLES, range=[figures.PALETTE[0], figures.PALETTE[1], figures.PALETTE[5]])
     scale = alt.Scale(domain=[0, 1.45], nice=False)  # with room for words beside a bar of probability 1
     base: Any = (
-        alt.Chart(data)
-        .transform_joinaggregate(end="max(step)", groupby=["ghost"])
-        .transform_filter("datum.step === datum.end")
+        at_the_end(data)
         .transform_calculate(words="datum.string + '  ' + format(datum.chance, '.2~g')")
         .encode(
             x=alt.X("chance:Q", title="probability", scale=scale, axis=alt.Axis(values=[0, 0.2, 0.4, 0.6, 0.8, 1])),

@@ -6,7 +6,8 @@ import altair as alt
 
 from alignbook import figures
 from alignbook.experiments.break_the_guarantee import EXPERIMENT, NOISES
-from alignbook.labs.lab import GUESS, LAST, NOW, Lab
+from alignbook.labs.lab import LAST, NOW, Lab
+from alignbook.labs.shared import said
 
 CURVES = {"promised": "promised at most", "reward": "reward", "policy": "policy"}
 
@@ -27,13 +28,10 @@ def chart(data: alt.NamedData) -> Any:
             **figures.series("curve", list(CURVES.values())),
         )
     )
-    words = alt.Chart(data).transform_filter(GUESS).transform_calculate(words="'you said: ' + datum.guess")
     return alt.layer(
         base.transform_filter(NOW).mark_line(),
         base.transform_filter(LAST).mark_line(opacity=0.3),
-        words.mark_text(align="right", baseline="bottom", fontSize=12, dx=-6, dy=-6, opacity=0.8).encode(
-            x=alt.value("width"), y=alt.value("height"), text="words:N"
-        ),
+        said(data, "bottom right"),
     ).properties(height=240)
 
 

@@ -6,16 +6,14 @@ import altair as alt
 
 from alignbook import figures
 from alignbook.experiments.from_preferences_to_policy import ANSWERS, EXPERIMENT, STEPS
-from alignbook.labs.lab import GUESS, LAST, NOW, Lab
-from alignbook.labs.shared import bars
+from alignbook.labs.lab import LAST, NOW, Lab
+from alignbook.labs.shared import bars, said
 
 
 def chart(data: alt.NamedData) -> alt.HConcatChart:
     """Return the chart of the dataset `data`."""
     laws = bars(data, ANSWERS, ("reference", "tilt", "DPO"))
-    guess = alt.Chart(data).transform_filter(GUESS).transform_calculate(words="'you said: ' + datum.guess")
-    said = guess.mark_text(align="right", baseline="top").encode(x=alt.value("width"), y=alt.value(0), text="words:N")
-    laws.layer.append(said)
+    laws.layer.append(said(data))
     return alt.hconcat(laws, _distance(data))
 
 

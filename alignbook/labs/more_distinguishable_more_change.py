@@ -6,7 +6,8 @@ import altair as alt
 
 from alignbook import figures
 from alignbook.experiments.more_distinguishable_more_change import EXPERIMENT, SERIES
-from alignbook.labs.lab import GUESS, LAST, NOW, Lab
+from alignbook.labs.lab import LAST, NOW, Lab
+from alignbook.labs.shared import said
 
 
 def chart(data: alt.NamedData) -> Any:
@@ -23,20 +24,13 @@ def chart(data: alt.NamedData) -> Any:
         .transform_joinaggregate(top="max(weight change)")
         .transform_filter("datum['weight change'] === datum.top")
     )
-    guess = (
-        alt.Chart(data)
-        .transform_filter(GUESS)
-        .transform_calculate(words="'you said: ' + datum.guess")
-        .mark_text(align="right", baseline="top", fontSize=13, color=figures.INK)
-        .encode(x=alt.value("width"), y=alt.value(0), text="words:N")
-    )
     return alt.layer(
         base.transform_filter(LAST).mark_line(opacity=0.3, clip=True),
         base.transform_filter(NOW).mark_line(clip=True),
         highest.mark_point(shape="triangle-down", size=90, filled=True, color=figures.INK, yOffset=-9).encode(
             x=base.encoding.x, y=base.encoding.y
         ),
-        guess,
+        said(data),
     ).properties(height=220)
 
 

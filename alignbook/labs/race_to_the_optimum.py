@@ -6,7 +6,8 @@ import altair as alt
 
 from alignbook import figures
 from alignbook.experiments.race_to_the_optimum import EXPERIMENT, FLOOR, METHODS, OPTIONS
-from alignbook.labs.lab import GUESS, LAST, NOW, Lab
+from alignbook.labs.lab import LAST, NOW, Lab
+from alignbook.labs.shared import said
 
 SHORT = dict(zip(OPTIONS, ("nearer than RLOO", "near RLOO", "behind RLOO", "farther"), strict=True))
 
@@ -41,21 +42,13 @@ def chart(data: alt.NamedData) -> Any:
         lines.transform_filter(NOW).mark_line(clip=True),
         lines.transform_filter(LAST).mark_line(opacity=0.3, clip=True),
         *bands,
-        _guessed(data),
+        said(
+            data,
+            "bottom left",
+            words=f"'GRPO ' + ({SHORT!r})[datum.guess]",
+            color=figures.PALETTE[METHODS.index("GRPO")],
+        ),
     ).properties(height=220)
-
-
-def _guessed(data: alt.NamedData) -> Any:
-    """Return the words that name the reader's guess, in the lower left corner."""
-    return (
-        alt.Chart(data)
-        .transform_filter(GUESS)
-        .transform_calculate(words=f"'you said GRPO: ' + ({SHORT!r})[datum.guess]")
-        .mark_text(
-            align="left", baseline="bottom", dx=6, dy=-4, fontSize=13, color=figures.PALETTE[METHODS.index("GRPO")]
-        )
-        .encode(x=alt.value(0), y=alt.value("height"), text="words:N")
-    )
 
 
 LAB = Lab(

@@ -7,7 +7,7 @@ import altair as alt
 from alignbook import figures
 from alignbook.experiments.retrain_it import ANSWERS, EXPERIMENT
 from alignbook.labs.lab import LAST, NOW, Lab
-from alignbook.labs.shared import said
+from alignbook.labs.shared import colors, said
 
 OBJECTIVES = ["objective", "optimum"]
 REWARDS = [0.2, 1.0]  # every optimum, and every run that is not far beyond the edge; the others leave the picture below
@@ -16,7 +16,7 @@ REWARDS = [0.2, 1.0]  # every optimum, and every run that is not far beyond the 
 def chart(data: alt.NamedData) -> alt.HConcatChart:
     """Return the chart of the dataset `data`."""
     law = _bands(data, list(ANSWERS), "probability", [0.0, 1.0])
-    law.layer.append(said(data, ANSWERS))
+    law.layer.append(said(data).encode(color=alt.Color("guess:N", scale=colors(ANSWERS), legend=None)))
     return alt.hconcat(law, _bands(data, OBJECTIVES, "objective J", REWARDS))
 
 

@@ -6,8 +6,8 @@ import altair as alt
 
 from alignbook import figures
 from alignbook.experiments.teach_it_no import ANSWERS, EXPERIMENT, TILT, place
-from alignbook.labs.lab import GUESS, LAST, NOW, Lab
-from alignbook.labs.shared import at_the_end, plane, unit_per_pixel
+from alignbook.labs.lab import LAST, NOW, Lab
+from alignbook.labs.shared import at_the_end, colors, plane, said, unit_per_pixel
 
 HEIGHTS = 300, 230
 X_RANGE, Y_RANGE = (-1.4, 2.0), (-0.9, 1.65)  # what the plane shows at least; the pair is 1 apart
@@ -24,8 +24,7 @@ def chart(data: alt.NamedData) -> alt.HConcatChart:
 
 def _plane(data: alt.NamedData) -> Any:
     """Return the answers as discs whose area is their probability, the line through No, and the mean as a cross."""
-    colors = alt.Scale(domain=list(ANSWERS), range=list(figures.PALETTE[:3]))
-    color = alt.Color("answer:N", legend=None, scale=colors)
+    color = alt.Color("answer:N", legend=None, scale=colors(ANSWERS))
     # a disc's area: its radius is half the pair's distance
     certain = alt.expr(f"0.75 / pow({unit_per_pixel(X_RANGE, Y_RANGE)}, 2)")
     area = alt.Size("chance:Q", legend=None, scale=alt.Scale(domain=[0, 1], range=[0, certain], nice=False))
@@ -47,7 +46,7 @@ def _plane(data: alt.NamedData) -> Any:
         means.transform_filter(LAST).mark_point(**cross, opacity=0.25),
         means.transform_filter(NOW).mark_point(**cross, opacity=0.9),
         *(_words(now, name, below) for name, below in zip(ANSWERS, (20, 20, -13), strict=True)),
-        _said(data),
+        said(data, "top left", opacity=0.8),
     ).properties(height=HEIGHTS[0])
 
 
@@ -79,12 +78,6 @@ def _words(discs: Any, answer: str, below: int) -> Any:
     """Return the layer that names an answer and its probability, so many pixels below its place."""
     named = discs.transform_filter(f"datum.answer === '{answer}'")
     return named.mark_text(dy=below, fontSize=13).encode(text="words:N")
-
-
-def _said(data: alt.NamedData) -> Any:
-    """Return the reader's guess, in the upper left corner."""
-    guess = alt.Chart(data).transform_filter(GUESS).transform_calculate(words="'you said: ' + datum.guess")
-    return guess.mark_text(align="left", baseline="top", **SMALL).encode(x=alt.value(0), y=alt.value(0), text="words:N")
 
 
 def _curves(data: alt.NamedData) -> Any:

@@ -6,7 +6,8 @@ import altair as alt
 
 from alignbook import figures
 from alignbook.experiments.undo_it import ARMS, EXPERIMENT, LOSS, ODDS
-from alignbook.labs.lab import GUESS, LAST, NOW, Lab
+from alignbook.labs.lab import LAST, NOW, Lab
+from alignbook.labs.shared import colors, said
 
 CLOCKS = {"loss": "1", "change": "2", "place": "3"}
 TIME = alt.X(
@@ -23,7 +24,7 @@ def chart(data: alt.NamedData) -> alt.HConcatChart:
     odds = alt.Scale(domain=[-60, 70], nice=False), alt.Axis()
     left = _panel(data, ("loss", "DPO loss", *losses), LOSS, ("loss",))
     right = _panel(data, ("odds", "log-odds, right answer", *odds), -ODDS, ("change", "place"))
-    panels = [*left, _guessed(data)], right
+    panels = [*left, said(data, "bottom left")], right
     drawn = (alt.layer(*panel).properties(height=200) for panel in panels)
     return alt.hconcat(*drawn).properties(usermeta={"phone": [85, 85]})
 
@@ -55,24 +56,13 @@ def _panel(data: alt.NamedData, of: tuple[str, str, alt.Scale, alt.Axis], level:
 
 def _stop(stops: Any, clock: str) -> list[Any]:
     """Return the point where a clock stops, and its number: that of clock 3 below, the others above."""
-    colors = alt.Color("arm:N", legend=None, scale=alt.Scale(domain=list(ARMS), range=list(figures.PALETTE[:2])))
+    color = alt.Color("arm:N", legend=None, scale=colors(ARMS))
     there = stops.transform_filter(f"datum.clock === '{clock}'")
     below = clock == "place"
     return [
-        there.mark_point(filled=True, size=70, opacity=1, clip=True).encode(color=colors),
+        there.mark_point(filled=True, size=70, opacity=1, clip=True).encode(color=color),
         there.mark_text(text=CLOCKS[clock], dy=14 if below else -12, fontSize=13, fontWeight="bold", color=figures.INK),
     ]
-
-
-def _guessed(data: alt.NamedData) -> Any:
-    """Return the words of the reader's guess, in the lower left corner."""
-    return (
-        alt.Chart(data)
-        .transform_filter(GUESS)
-        .transform_calculate(words="'you said: ' + datum.guess")
-        .mark_text(align="left", baseline="bottom", dx=6, dy=-4, fontSize=12, color=figures.INK)
-        .encode(x=alt.value(0), y=alt.value("height"), text="words:N")
-    )
 
 
 LAB = Lab(

@@ -7,6 +7,7 @@ import altair as alt
 from alignbook import figures
 from alignbook.experiments.what_moved import EXPERIMENT, STAGES
 from alignbook.labs.lab import GUESS, LAST, NOW, Lab
+from alignbook.labs.shared import colors
 
 LABELS = ("Yes", "No")
 
@@ -20,12 +21,11 @@ def chart(data: alt.NamedData) -> alt.HConcatChart:
 
 def _clouds(data: alt.NamedData) -> list[Any]:
     """Return the statements in the plane of both separations: the base's hollow, those of now full."""
-    colors = alt.Scale(domain=list(LABELS), range=list(figures.PALETTE[:2]))
     shapes = alt.Scale(domain=list(LABELS), range=["circle", "square"])
     base = alt.Chart(data).encode(
         x=alt.X("x:Q", title="along the aligned separation", scale=alt.Scale(domain=[-12, 12], nice=False)),
         y=alt.Y("y:Q", title="across it", scale=alt.Scale(domain=[-8, 8], nice=False)),
-        color=alt.Color("label:N", legend=None, scale=colors),
+        color=alt.Color("label:N", legend=None, scale=colors(LABELS)),
         shape=alt.Shape("label:N", legend=None, scale=shapes),
     )
     clouds = {part: base.transform_filter(f"datum.part === '{part}'") for part in ("base", "now")}
@@ -56,11 +56,11 @@ def _road(data: alt.NamedData) -> list[Any]:
             y=alt.Y("separation:Q", title="separation", scale=alt.Scale(domain=[0, 26], nice=False)),
         )
     )
-    colors = alt.Scale(domain=list(STAGES), range=list(figures.PALETTE[2:4]))
+    stages = alt.Scale(domain=list(STAGES), range=list(figures.PALETTE[2:4]))
     dashes = alt.Scale(domain=list(STAGES), range=[[1, 0], [6, 4]])
     lines = base.encode(
         order="step:Q",
-        color=alt.Color("stage:N", legend=None, scale=colors),
+        color=alt.Color("stage:N", legend=None, scale=stages),
         strokeDash=alt.StrokeDash("stage:N", legend=None, scale=dashes),
     )
     last = base.transform_filter(NOW).transform_window(rank="rank()", sort=[alt.SortField("step", order="descending")])

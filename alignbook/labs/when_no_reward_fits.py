@@ -8,9 +8,9 @@ from alignbook import figures
 from alignbook.experiments.running_example import ANSWERS as ALL_ANSWERS
 from alignbook.experiments.when_no_reward_fits import ANSWERS, EXPERIMENT, NAMES, OPTIONS
 from alignbook.labs.lab import GUESS, LAST, NOW, Lab
+from alignbook.labs.shared import colors, side_by_side
 
-COLORS = [figures.PALETTE[ALL_ANSWERS.index(answer)] for answer in ANSWERS]  # as everywhere in Part I
-BY_ANSWER = alt.Scale(domain=list(ANSWERS), range=COLORS)
+BY_ANSWER = colors(ALL_ANSWERS)
 SOURCES = ["people", "best fit"]
 WRAPPED = alt.Axis(labelAngle=0, labelExpr="split(replace(datum.label, ' over ', '|over|'), '|')")
 
@@ -58,25 +58,18 @@ def _key(
 
 def _matches(data: alt.NamedData) -> Any:
     chance = alt.Y("chance:Q", title="chance to win", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%"))
-    fills = alt.Scale(type="ordinal", domain=SOURCES, range=[figures.HOLLOW, 1.0])
     base = (
         alt.Chart(data)
         .transform_filter("datum.part === 'match'")
         .encode(
             x=alt.X("match:N", sort=list(NAMES), title=None, scale=alt.Scale(domain=list(NAMES)), axis=WRAPPED),
-            xOffset=alt.XOffset("source:N", sort=SOURCES, scale=alt.Scale(domain=SOURCES)),
             y=chance,
         )
     )
     chances = ", ".join(f"'{option}': {option}" for option in OPTIONS[:3])
     guess = alt.Chart(data).transform_filter(GUESS).transform_calculate(chance=f"({{{chances}}})[datum.guess]")
-    now = base.transform_filter(NOW).encode(color=alt.Color("answer:N", scale=BY_ANSWER, legend=None))
     return alt.layer(
-        now.mark_bar().encode(opacity=alt.Opacity("source:N", sort=SOURCES, scale=fills, legend=alt.Legend())),
-        now.mark_bar(filled=False, strokeWidth=1.5),
-        base.transform_filter(LAST)
-        .transform_filter("datum.source === 'best fit'")
-        .mark_tick(color=figures.INK, thickness=2, opacity=0.6),
+        *side_by_side(base, "source", SOURCES, BY_ANSWER),
         guess.transform_filter("isValid(datum.chance)")
         .mark_rule(color=figures.INK, strokeDash=[2, 3])
         .encode(y=chance),
@@ -84,7 +77,7 @@ def _matches(data: alt.NamedData) -> Any:
             data,
             GUESS,
             "isValid(datum.guess)",
-            "(datum.guess > 0 ? '┄ ' : '') + 'you said ' + datum.guess",
+            "(datum.guess > 0 ? '┄ ' : '') + 'you said: ' + datum.guess",
             side="left",
         ),
         _key(

@@ -9,7 +9,7 @@ from alignbook.dynamics import gaussian_reward_accuracy
 from alignbook.experiments.running_example import BEHAVIORS, DISTINGUISHABILITY
 from alignbook.experiments.which_behavior_wins import EXPERIMENT, GOAL, NOISE
 from alignbook.labs.lab import GUESS, LAST, NOW, Lab
-from alignbook.labs.shared import at_the_end, plane
+from alignbook.labs.shared import at_the_end, boundary, colors, plane, statements, stroke
 
 HEIGHTS = 270, 230
 X_RANGE, Y_RANGE = (-2.7, 2.7), (-1.7, 1.7)
@@ -25,23 +25,17 @@ def chart(data: alt.NamedData) -> alt.HConcatChart:
 def _plane(data: alt.NamedData) -> Any:
     """Return the statements, filled where Yes is right, the boundary, and an arrow to the side that is answered Yes."""
     axes = plane(X_RANGE, Y_RANGE)
-    points = alt.Chart(data).transform_filter(NOW).transform_filter("datum.part === 'statement'")
-    points = points.transform_calculate(h="datum.x", v="datum.y").encode(
-        **axes, color=alt.Color("behavior:N", scale=_colors(), legend=None)
-    )
-    end = at_the_end(data)
-    line = end.transform_calculate(h="-9 * datum.y", v="9 * datum.x", h2="9 * datum.y", v2="-9 * datum.x")
-    arrow = end.transform_calculate(h="0", v="0", h2="1.1 * datum.x", v2="1.1 * datum.y")
+    points, end = statements(data, axes, BEHAVIORS), at_the_end(data)
+    line = boundary(end, axes)
     head = end.transform_calculate(h="1.1 * datum.x", v="1.1 * datum.y", turn="90 - atan2(datum.y, datum.x) * 180 / PI")
     words = end.transform_filter(NOW).transform_calculate(h="1.4 * datum.x", v="1.4 * datum.y")
-    ends = {"x2": "h2:Q", "y2": "v2:Q"}
     turned = alt.Angle("turn:Q", scale=alt.Scale(domain=[0, 360], range=[0, 360], nice=False))
     return alt.layer(
         points.transform_filter("datum.half === 'No'").mark_circle(filled=False, size=40, strokeWidth=1.5),
         points.transform_filter("datum.half === 'Yes'").mark_circle(size=40, opacity=0.85),
-        line.transform_filter(LAST).mark_rule(opacity=0.25, clip=True).encode(**axes, **ends),
-        line.transform_filter(NOW).mark_rule(strokeDash=[6, 4], clip=True).encode(**axes, **ends),
-        arrow.transform_filter(NOW).mark_rule(strokeWidth=2.5).encode(**axes, **ends),
+        line.transform_filter(LAST).mark_rule(opacity=0.25, clip=True),
+        line.transform_filter(NOW).mark_rule(strokeDash=[6, 4], clip=True),
+        stroke(end, axes, 1.1).transform_filter(NOW).mark_rule(strokeWidth=2.5),
         head.transform_filter(NOW)
         .mark_point(shape="triangle", size=110, filled=True, color=figures.INK, opacity=1)
         .encode(**axes, angle=turned),
@@ -76,7 +70,7 @@ def _curves(data: alt.NamedData) -> Any:
         .encode(
             x=alt.X("step:Q", title="step", scale=steps, axis=alt.Axis(values=[10, 100, 300, 600, 1000])),
             y=y,
-            color=alt.Color("name:N", scale=_colors(), legend=None),
+            color=alt.Color("name:N", scale=colors(BEHAVIORS), legend=None),
         )
     )
     level = alt.Chart(data).transform_filter(NOW).transform_filter("datum.step === 0")
@@ -98,10 +92,6 @@ def _curves(data: alt.NamedData) -> Any:
             x=alt.value(0), text=alt.value("you said")
         ),
     ).properties(height=HEIGHTS[1])
-
-
-def _colors() -> alt.Scale:
-    return alt.Scale(domain=list(COLORS), range=list(COLORS.values()))
 
 
 LAB = Lab(

@@ -5,16 +5,13 @@ from typing import Any
 import altair as alt
 
 from alignbook import figures
-from alignbook.experiments.running_example import ANSWERS as ALL_ANSWERS
 from alignbook.experiments.which_gradient_is_honest import ANSWERS, CORNERS, EXPERIMENT
-from alignbook.labs.lab import GUESS, LAST, NOW, Lab
+from alignbook.labs.lab import LAST, NOW, Lab
+from alignbook.labs.shared import colors, of_answers, said, side_by_side
 
-COLORS = [figures.PALETTE[ALL_ANSWERS.index(answer)] for answer in ANSWERS]  # as everywhere in Part I
-BY_ANSWER = alt.Scale(domain=list(ANSWERS), range=COLORS)
 SOURCES = ["exact", "average group"]
 RIM = 0.8  # how far from the center the corners stand: nearly all estimates are nearer
 PLACES = {answer: [RIM * x, RIM * y] for answer, (x, y) in zip(ANSWERS, CORNERS, strict=True)}
-WRAPPED = alt.Axis(labelAngle=0, labelExpr="length(datum.label) > 8 ? split(datum.label, ' ') : datum.label")
 
 
 def chart(data: alt.NamedData) -> alt.HConcatChart:
@@ -53,7 +50,9 @@ def _frame(now: Any) -> list[Any]:
         corners.mark_line(interpolate="linear-closed", color=figures.INK, strokeWidth=1, opacity=0.4).encode(
             order=alt.Order("answer:N")
         ),
-        names.mark_text(fontSize=13).encode(text="answer:N", color=alt.Color("answer:N", scale=BY_ANSWER, legend=None)),
+        names.mark_text(fontSize=13).encode(
+            text="answer:N", color=alt.Color("answer:N", scale=colors(ANSWERS), legend=None)
+        ),
     ]
 
 
@@ -72,35 +71,16 @@ def _arrow(tip: Any, color: str, dash: list[int]) -> list[Any]:
 
 def _slopes(data: alt.NamedData) -> Any:
     """Return the slope of each logit, exact (hollow) and as the method has it on average."""
-    fills = alt.Scale(domain=SOURCES, range=[figures.HOLLOW, 1.0])
     base = (
         alt.Chart(data)
         .transform_filter("datum.part === 'slope'")
         .encode(
-            x=alt.X("answer:N", sort=list(ANSWERS), title=None, scale=alt.Scale(domain=list(ANSWERS)), axis=WRAPPED),
-            xOffset=alt.XOffset("source:N", sort=SOURCES, scale=alt.Scale(domain=SOURCES)),
+            x=of_answers(ANSWERS),
             y=alt.Y("slope:Q", title="slope of the logit", scale=alt.Scale(domain=[-0.5, 0.5])),
         )
     )
-    now = base.transform_filter(NOW).encode(color=alt.Color("answer:N", scale=BY_ANSWER, legend=None))
-    before = base.transform_filter(LAST).transform_filter(f"datum.source === '{SOURCES[1]}'")
-    return alt.layer(
-        now.mark_bar().encode(opacity=alt.Opacity("source:N", sort=SOURCES, scale=fills, legend=alt.Legend())),
-        now.mark_bar(filled=False, strokeWidth=1.5),
-        before.mark_tick(color=figures.INK, thickness=2, opacity=0.6),
-        _guessed(data),
-    ).properties(height=220)
-
-
-def _guessed(data: alt.NamedData) -> Any:
-    """Return the words that name the reader's guess."""
-    return (
-        alt.Chart(data)
-        .transform_filter(GUESS)
-        .transform_calculate(words="'you said ' + datum.guess")
-        .mark_text(align="right", baseline="top", fontSize=13, color=COLORS[2])
-        .encode(x=alt.value("width"), y=alt.value(0), text="words:N")
-    )
+    sources = side_by_side(base, "source", SOURCES, colors(ANSWERS))
+    return alt.layer(*sources, said(data, color=figures.PALETTE[2])).properties(height=220)
 
 
 LAB = Lab(

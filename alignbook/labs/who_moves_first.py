@@ -4,11 +4,10 @@ from typing import Any
 
 import altair as alt
 
-from alignbook import figures
 from alignbook.experiments.running_example import BEHAVIORS
 from alignbook.experiments.who_moves_first import EXPERIMENT, NAMES
 from alignbook.labs.lab import LAST, NOW, Lab
-from alignbook.labs.shared import plane
+from alignbook.labs.shared import at_the_end, boundary, colors, plane, statements, stroke
 
 CURVES = NAMES[-3:]
 RANGE = (-3.0, 3.0), (-1.6, 1.6)
@@ -21,26 +20,10 @@ def chart(data: alt.NamedData) -> alt.HConcatChart:
 
 def _plane(data: alt.NamedData) -> Any:
     """Return statements, filled where Yes is chosen, and each policy's boundary: on the tick's side it says Yes."""
-    color = alt.Color("behavior:N", legend=None, scale=_colors())
-    points = (
-        alt.Chart(data)
-        .transform_filter(NOW)
-        .transform_filter("datum.part === 'statement'")
-        .transform_calculate(h="datum.x", v="datum.y")
-        .encode(**plane(*RANGE), color=color)
-    )
-    moments = (
-        alt.Chart(data)
-        .transform_filter("datum.part === 'moment'")
-        .transform_joinaggregate(end="max(step)", groupby=["ghost"])
-        .transform_filter("datum.step === datum.end")
-    )
-    lines = moments.transform_calculate(h="9 * datum.y", v="-9 * datum.x", h2="-9 * datum.y", v2="9 * datum.x").encode(
-        **plane(*RANGE), x2="h2:Q", y2="v2:Q", color=color
-    )
-    ticks = moments.transform_calculate(h="0", v="0", h2="0.5 * datum.x", v2="0.5 * datum.y").encode(
-        **plane(*RANGE), x2="h2:Q", y2="v2:Q", color=color
-    )
+    axes = plane(*RANGE)
+    points = statements(data, axes, BEHAVIORS)
+    end = at_the_end(data).encode(color=points.encoding.color)
+    lines, ticks = boundary(end, axes), stroke(end, axes, 0.5)
     return alt.layer(
         points.transform_filter("datum.half === 'Yes'").mark_point(filled=True, size=30, opacity=0.6, clip=True),
         points.transform_filter("datum.half === 'No'").mark_point(filled=False, size=30, opacity=0.6, clip=True),
@@ -67,17 +50,13 @@ def _curves(data: alt.NamedData) -> Any:
             scale=alt.Scale(type="symlog", constant=0.3, domain=[0, 50], nice=False),
             axis=alt.Axis(values=[0, 0.3, 1, 3, 10, 30], format=".2~r"),
         ),
-        color=alt.Color("behavior:N", scale=_colors(), legend=alt.Legend()),
+        color=alt.Color("behavior:N", scale=colors(BEHAVIORS), legend=alt.Legend()),
         strokeDash=alt.StrokeDash("curve:N", scale=dashes, legend=alt.Legend(orient="bottom")),
     )
     return alt.layer(
         base.transform_filter(NOW).mark_line(clip=True),
         base.transform_filter(LAST).transform_filter("datum.curve === 'run'").mark_line(clip=True, opacity=0.25),
     ).properties(height=200)
-
-
-def _colors() -> alt.Scale:
-    return alt.Scale(domain=list(BEHAVIORS), range=list(figures.PALETTE[: len(BEHAVIORS)]))
 
 
 LAB = Lab(
