@@ -72,21 +72,22 @@ BUDGETS = np.concatenate([[0.0, 0.0125, 0.025, 0.05, 0.075], np.linspace(0.1, 3.
 
 
 def run(settings: Settings, *, seed: int = 0, engine: str = "numpy") -> Iterator[Table]:
-    """Yield one table: the bars of both laws, the frontier, and the point on it."""
+    """Yield one table: the bars of both laws, the frontier, where it has all the gain, and the point on it."""
     weights = np.array(entries_of(REFERENCES, settings["reference"]))
     ref = log_softmax(to_engine(np.log(weights), engine))
     reward = to_engine(entries_of(REWARDS, settings["reward"]), engine)
     law, beta = _dialed(ref, reward, settings)
     frontier = tilt_to_kl(ref, reward, to_engine(BUDGETS, engine))
-    start, best = float(expectation(ref, reward)), float(expectation(condition_on_best(ref, reward), reward))
-    gains = [float(x) - start for x in (*frontier.reward, expectation(law, reward))]
+    only_best = condition_on_best(ref, reward)
+    start, best = float(expectation(ref, reward)), float(expectation(only_best, reward))
+    gains = [float(x) - start for x in (*frontier.reward, best, expectation(law, reward))]
     points = len(gains)
     yield {
-        "part": ["law"] * 8 + ["frontier"] * (points - 1) + ["point"],
+        "part": ["law"] * 8 + ["frontier"] * (points - 2) + ["all", "point"],
         "answer": [*ANSWERS, *ANSWERS] + [None] * points,
         "law": ["reference"] * 4 + ["tilt"] * 4 + [None] * points,
         "probability": [*_probabilities(ref), *_probabilities(law)] + [None] * points,
-        "kl": [None] * 8 + BUDGETS.tolist() + [float(kl_divergence(law, ref))],
+        "kl": [None] * 8 + BUDGETS.tolist() + [float(kl_divergence(p, ref)) for p in (only_best, law)],
         "gain": [None] * 8 + gains,
         "share": [None] * 8 + [gain / (best - start) if best > start else 0.0 for gain in gains],
         "beta": [None] * (7 + points) + [beta if beta < math.inf else None],
@@ -117,7 +118,7 @@ def describe(table: Table, settings: Settings) -> str:
 
 def growth(table: Table, settings: Settings) -> float:
     """Return how many times the gain at 0.1 nat the frontier reaches at 0.4 nat."""
-    frontier = slice(8, -1)
+    frontier = slice(8, -2)
     low, high = np.interp([0.1, 0.4], table["kl"][frontier], table["gain"][frontier])
     return float(high / low)
 

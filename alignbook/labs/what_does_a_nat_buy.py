@@ -19,7 +19,11 @@ def chart(data: alt.NamedData) -> alt.HConcatChart:
         ),
     )
     frontier = base.transform_filter("datum.part === 'frontier'")
+    everything = base.transform_filter(NOW).transform_filter("datum.part === 'all'")  # beyond it no nat buys more
+    label = everything.mark_text(align="left", baseline="bottom", dx=4, dy=-4, text="κ max", clip=True)
     right = alt.layer(
+        everything.mark_rule(strokeDash=[2, 3], clip=True).encode(y=alt.value(0), y2=alt.value("height")),
+        label.encode(y=alt.value("height")),
         frontier.transform_filter(LAST).mark_line(color=figures.INK, opacity=0.3, strokeDash=[4, 4]),
         frontier.transform_filter(NOW).mark_line(color=figures.INK),
         frontier.transform_filter(NOW)

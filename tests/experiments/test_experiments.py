@@ -80,6 +80,15 @@ def test_four_times_the_nats_buy_about_twice_the_gain_and_the_exact_factor_by_di
     assert abs(what_does_a_nat_buy.growth(table, settings) - high / low) < 1e-8  # the grid's spacing, squared
 
 
+def test_the_budget_stops_buying_at_minus_the_logarithm_of_the_best_answers_probability():
+    table, _ = last(what_does_a_nat_buy.EXPERIMENT)
+    everything = table["part"].index("all")
+    assert abs(table["kl"][everything] + np.log(0.2)) < 1e-14
+    frontier = [row for row, part in enumerate(table["part"]) if part == "frontier"]
+    for row in frontier:
+        assert (table["share"][row] < 1 - 1e-9) == (table["kl"][row] < table["kl"][everything])
+
+
 @pytest.mark.parametrize("shortfall", [0.001, 0.01, 0.1])
 @pytest.mark.parametrize("beta", [0.003, 0.03, 0.3])
 def test_no_policy_within_budget_and_reward_is_farther_than_the_farthest(beta, shortfall):
