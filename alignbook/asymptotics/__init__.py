@@ -8,7 +8,7 @@ of the whole is a tilt of each letter, best-of-N is not. With $N = e^{n \delta}$
 - What stays between them: `refined_gap`, `lattice_gap`. A fixed number of draws instead: `fixed_n_limits`.
 
 Laws lie on the last axis, leading axes are a batch, divergences are in nats, totals are over the sequence. Totals that
-differ by rounding alone, by at most 1e-12 of the length times the largest |reward|, are ties.
+differ by rounding alone, by at most 1e-12 of the length times the largest $|r|$, are ties.
 Source: <https://arxiv.org/abs/2404.01730>.
 """
 
