@@ -42,7 +42,7 @@ def check_statements(number: float) -> Verdict:
             return wrong(words)
     if not math.isclose(number, 4608, rel_tol=1e-3):
         return wrong("The gap is to be 1/16. Its mean square is the total variance, 18, over the number.")
-    return right("For 20 statements it was 230 times as few.")
+    return right("The chapter's 20 statements are 230 times too few.")
 
 
 @forgiving
@@ -89,14 +89,17 @@ def check_best_noise(my_best_noise: Callable) -> Verdict:
 
 @forgiving
 def check_offset(size: float) -> Verdict:
-    """Check the smallest constant feature, to one decimal, that brings shifted halves above 90 % in 1000 steps."""
+    """Check the smallest constant feature, to one decimal, that brings shifted halves above 83 % in 1000 steps.
+
+    In twenty draws of the statements 0.6 brings at most 82.3 %, 0.7 at least 84.1 %: no draw decides the answer.
+    """
     found = _accuracy_with_offset(size)
-    if found <= 0.9:
+    if found <= 0.83:
         more = "The steps are too large for it: take a smaller one." if size > 20 else "Take a larger one."
         return wrong(f"With {size:g} it is {found:.1%} after 1000 steps. {more}")
-    if _accuracy_with_offset(round(size - 0.1, 6)) > 0.9:
+    if _accuracy_with_offset(round(size - 0.1, 6)) > 0.83:
         return wrong(f"With {size:g} it is {found:.1%}, but {size - 0.1:.1f} is enough as well.")
-    return right(f"{found:.1%}, where without an offset it was {_accuracy_with_offset(0.0):.1%}.")
+    return right(f"{found:.1%}, where without an offset it is {_accuracy_with_offset(0.0):.1%} after as many steps.")
 
 
 def _accuracy_with_offset(size: float) -> float:

@@ -24,7 +24,7 @@ SOLUTIONS = [
     (check.check_statements, [4608]),
     (check.check_accuracy, [solution_accuracy]),
     (check.check_best_noise, [solution_noise]),
-    (check.check_offset, [1.0]),
+    (check.check_offset, [0.7]),
 ]
 
 MISTAKES = [
