@@ -26,7 +26,7 @@ def check_ratio(ratio: float) -> Verdict:
             return wrong(words)
     if not math.isclose(ratio, 6, rel_tol=1e-3):
         return wrong("It is (9 + <b1, b2>) over (4 + <b1, b2>).")
-    return right("The weak one is slowed by the angle as much as by its length; it is not reversed.")
+    return right("The weak one is slowed by the angle a little more than by its length; it is not reversed.")
 
 
 @forgiving

@@ -78,13 +78,14 @@ def test_batches_do_nothing_under_gradient_descent_and_something_under_adam():
     assert whole - parts > 20
 
 
-def test_no_recorded_lever_alone_solves_the_puzzle_and_four_pairs_of_levers_do():
+def test_no_recorded_lever_alone_solves_the_puzzle_and_five_pairs_of_values_do():
     start, solved = starts(wins.EXPERIMENT), set()
     for settings in grid(wins.EXPERIMENT):
-        moved = frozenset(name for name, value in settings.items() if value != start[name])
+        moved = frozenset((name, value) for name, value in settings.items() if value != start[name])
         if len(moved) <= 2 and wins.score(last(wins, **settings)[0]) > 100 * wins.GOAL:
             solved.add(moved)
-    pairs = ({"weight", "beta"}, {"weight", "optimizer"}, {"beta", "optimizer"}, {"optimizer", "smoothing"})
+    four, adam, fast = ("weight", 4.0), ("optimizer", "Adam"), ("beta", 0.1)
+    pairs = ((four, fast), (four, adam), (("weight", 8.0), adam), (fast, adam), (adam, ("smoothing", "0.3")))
     assert solved == {frozenset(pair) for pair in pairs}
 
 

@@ -279,9 +279,52 @@ def test_the_fairest_boundary_of_the_puzzle_has_weight_6_and_of_orthogonal_behav
     np.testing.assert_allclose(shortest(np.diag(lengths)), [1 / 21, 4 / 21, 16 / 21], atol=1e-6)
 
 
-def test_a_weak_behavior_that_goes_along_alone_decides_the_fairest_boundary():
-    b = np.array([[4.0, 0.0], [1.0, 0.2]])  # the strong one gains more from the weak one's pull than the weak one
-    np.testing.assert_allclose(shortest(b), [0, 1], atol=1e-6)
+@pytest.mark.parametrize("seed", range(50))
+def test_a_weak_behavior_that_goes_along_alone_decides_the_fairest_boundary(seed):
+    """Where <b1, b2> >= Delta_2^2: the strong one gains more from the weak one's pull than the weak one."""
+    rng = np.random.default_rng(seed)
+    weak, across = np.array([1.0, 0.2]) * rng.uniform(0.5, 2), np.array([-0.2, 1.0])
+    b = np.array([weak * rng.uniform(1, 4) + across * rng.uniform(-3, 3), weak])
+    np.testing.assert_allclose(shortest(b), [0, 1], atol=1e-3)
+    along = np.linspace(0, 1, 101)[:, None]
+    assert np.all(np.diff(np.linalg.norm(b[1] + along * (b[0] - b[1]), axis=-1)) >= 0)
+
+
+def population_flow(b, noise, shares, beta, time):
+    """u(t) on two Gaussian populations in the plane: by Gauss-Hermite quadrature and Runge-Kutta."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(40)
+    grid = np.stack(np.meshgrid(nodes, nodes), axis=-1).reshape(-1, 2)
+    weight = np.outer(weights, weights).reshape(-1) / (2 * np.pi)
+    h = b[:, None] / 2 + np.asarray(noise)[:, None, None] * grid
+
+    def pull(_, u):
+        force = np.asarray(shares)[:, None] * weight / (1 + np.exp(beta * h @ u))
+        return 2 * beta * np.einsum("in,ink->k", force, h)
+
+    return solve_ivp(pull, (0, time), np.zeros(2), rtol=1e-9, atol=1e-12).y.T[-1]
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_with_the_fair_shares_the_flow_never_leaves_the_fair_direction(seed):
+    rng = np.random.default_rng(seed)
+    b = two_differences(rng.uniform(1, 4), rng.uniform(0.3, 1), rng.uniform(np.pi / 2, 0.9 * np.pi), 2)
+    cross, squares = b[0] @ b[1], np.sum(b**2, axis=-1)
+    weight = (squares[0] - cross) / (squares[1] - cross)
+    shares = np.array([1, weight]) / (1 + weight)
+    fair, noise, beta = shares @ b, rng.uniform(0.1, 0.6), rng.uniform(0.1, 1)
+    u = population_flow(b, (noise, noise), shares, beta, 10 ** rng.uniform(0, 1.5))
+    along = u @ fair / np.linalg.norm(u) / np.linalg.norm(fair)
+    assert along == pytest.approx(1, abs=1e-9)
+    accuracies = fresh_accuracy(u, b, noise)
+    np.testing.assert_allclose(accuracies, norm.cdf(np.linalg.norm(fair) / (2 * noise)), rtol=1e-4)
+
+
+def test_with_other_shares_or_unequal_noise_the_flow_leaves_its_first_direction():
+    """Dropped: the fair shares, and one noise for both."""
+    b = two_differences(4.0, 1.0, math.radians(120), 2)
+    for shares, noise in (((0.5, 0.5), (0.25, 0.25)), ((1 / 7, 6 / 7), (1.5, 0.1))):
+        first, u = np.array(shares) @ b, population_flow(b, noise, shares, 1.0, 30.0)
+        assert u @ first < 0.999 * np.linalg.norm(u) * np.linalg.norm(first)
 
 
 def test_where_the_pulls_cancel_no_head_learns_all():
