@@ -80,9 +80,13 @@ def describe(table: Table, settings: Settings) -> str:
 def _words(table: Table, place: int) -> str:
     noise, promised, reward, policy, training = (table[name][place] for name in COLUMNS)
     return (
-        f"At noise {noise:g} at most {promised:.2g} are promised wrong; found: {reward:.2g} by reward, {policy:.2g} by "
-        f"policy, {training:.2g} in training."
+        f"At noise {noise:g} the promise allows {_percent(promised)} to be wrong; found: {_percent(reward)} by reward, "
+        f"{_percent(policy)} by policy, {_percent(training)} in training."
     )
+
+
+def _percent(share: float) -> str:
+    return "less than 0.01 %" if 0 < share < 1e-4 else f"{100 * share:.3g} %"
 
 
 def course(table: Table, settings: Settings) -> int:
@@ -105,9 +109,9 @@ EXPERIMENT = Experiment(
         options=("rises", "stays where it is", "falls"),
         answer=course,
         why=(
-            "The head learns the direction and has no offset: it says Yes wherever the embedding points that way, and "
-            "both halves do. Without noise every No is wrong. Noise throws some of them across the origin, more than "
-            "it throws Yes statements."
+            "This is for the halves at 0.5 and 1.5. The head learns the direction and has no offset: it says Yes "
+            "wherever the embedding points that way, and both halves do. Without noise every No is wrong. Noise throws "
+            "some of them across the origin, more than it throws Yes statements."
         ),
     ),
 )

@@ -9,7 +9,7 @@ from alignbook.experiments.break_the_guarantee import EXPERIMENT, NOISES
 from alignbook.labs.lab import LAST, NOW, Lab
 from alignbook.labs.shared import said
 
-CURVES = {"promised": "promised at most", "reward": "reward", "policy": "policy"}
+CURVES = {"promised": "promised at most", "reward": "by reward", "policy": "by policy"}
 
 
 def chart(data: alt.NamedData) -> Any:
@@ -24,7 +24,7 @@ def chart(data: alt.NamedData) -> Any:
         .transform_calculate(curve=f"{names} ''")
         .encode(
             x=alt.X("noise:Q", title="noise s (log scale)", scale=noises, axis=alt.Axis(values=[0.1, 0.2, 0.5, 1, 2])),
-            y=alt.Y("share:Q", title="wrong, new statements", scale=shares, axis=ticks),
+            y=alt.Y("share:Q", title="wrong answers (cube root scale)", scale=shares, axis=ticks),
             **figures.series("curve", list(CURVES.values())),
         )
     )
