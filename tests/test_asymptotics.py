@@ -35,10 +35,9 @@ from alignbook.tilting import tilt_to_kl
 COIN, HEADS = np.log([0.5, 0.5]), np.array([1.0, 0.0])
 
 
-def letters(seed, alphabet=3, count=60, *, ties=False):
+def letters(seed, alphabet=3, count=60):
     rng = np.random.default_rng(seed)
-    reward = rng.integers(0, 3, (count, alphabet)) / 10 if ties else rng.standard_normal((count, alphabet))
-    return normalized(rng.standard_normal((count, alphabet))), np.where(reward == reward[:, :1], reward, reward)
+    return normalized(rng.standard_normal((count, alphabet))), rng.standard_normal((count, alphabet))
 
 
 # By hand

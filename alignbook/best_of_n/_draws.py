@@ -5,19 +5,19 @@ $1 - (1 - x)^N$.
 """
 
 from alignbook import checks
-from alignbook.arrays import Array, Scalar, as_arrays, log_softmax, namespace
+from alignbook.arrays import Array, Scalar, as_arrays, namespace
 from alignbook.information import LogLaw, Values
 
 LARGEST_EXPONENT = 709.0  # of e, in double precision
 
 
 def checked(ref_log_p: LogLaw, reward: Values) -> tuple:
-    """Refuse bad input; return the namespace, the normalized law and the reward, in double precision."""
+    """Refuse bad input; return the namespace, the law and the reward, in double precision."""
     checks.laws(ref_log_p=ref_log_p)
     checks.rewards(reward=reward)
     checks.same_answers(ref_log_p=ref_log_p, reward=reward)
     xp, ref_log_p, reward = as_arrays(ref_log_p, reward)
-    return xp, log_softmax(xp.astype(ref_log_p, xp.float64)), xp.astype(reward, xp.float64)
+    return xp, xp.astype(ref_log_p, xp.float64), xp.astype(reward, xp.float64)
 
 
 def log_of_draws(n: Scalar | None, log_n: Scalar | None, *like: Array) -> Array:
@@ -28,10 +28,10 @@ def log_of_draws(n: Scalar | None, log_n: Scalar | None, *like: Array) -> Array:
         checks.not_negative(log_n=log_n)
         checks.finite(log_n=log_n)
         return as_arrays(log_n, *like)[1]
-    checks.at_least(1, n=n)
-    checks.finite(n=n)
-    xp, n, *_ = as_arrays(n, *like)
-    return xp.log(n)
+    xp, draws, *_ = as_arrays(n, *like)
+    checks.at_least(1, n=draws)
+    checks.finite(n=draws)
+    return xp.log(draws)
 
 
 def log_minus_log(log_x: Array, log_rest: Array) -> Array:

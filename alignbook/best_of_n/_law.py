@@ -58,7 +58,7 @@ def log_kl_to_best_of_n(
     xp, ref, reward = checked(ref_log_p, reward)
     _, law, _ = checked(log_p, reward)
     log_n = per_law(xp, log_of_draws(n, log_n, ref), ref)
-    ref, reward, law = xp.broadcast_arrays(ref, reward, law)
+    ref, reward, law = xp.broadcast_arrays(ref, reward, log_softmax(law))
     ladder = _ladder(ref, reward)
     law = xp.take_along_axis(law, xp.argsort(ladder.back, axis=-1, stable=False), axis=-1)
     given = law > -math.inf
@@ -114,22 +114,33 @@ def _ladder(log_p: Array, reward: Array) -> _Ladder:
     """Sum the law from below and from above, so that both tails keep their digits."""
     xp = namespace(log_p)
     log_p, reward = xp.broadcast_arrays(log_p, reward)
-    order, first, last = tie_ranges(reward)
-    ranked = xp.take_along_axis(log_p, order, axis=-1)
-    upward, downward = _cumulative_logsumexp(xp.stack([ranked, xp.flip(ranked, axis=-1)]))
-    nothing = xp.full_like(ranked[..., :1], -math.inf)
+    order = xp.argsort(reward, axis=-1, stable=False)
+    reward, log_p = (xp.take_along_axis(x, order, axis=-1) for x in (reward, log_p))
+    upward, downward = _cumulative_logsumexp(xp.stack([log_p, xp.flip(log_p, axis=-1)]))
+    log_p, upward, downward = (x - upward[..., -1:] for x in (log_p, upward, downward))  # of total mass 1
+    nothing = xp.full_like(log_p[..., :1], -math.inf)
     upward, downward = xp.concat([nothing, upward], axis=-1), xp.concat([xp.flip(downward, axis=-1), nothing], axis=-1)
+    if bool(xp.all(reward[..., 1:] > reward[..., :-1])):
+        below, at_most, above, at = upward[..., :-1], upward[..., 1:], downward[..., 1:], log_p
+    else:
+        below, at_most, above, at = _among_ties(reward, log_p, upward, downward)
+    possible = log_p > -math.inf
+    at_most, above = (xp.where(possible, part, -1.0) for part in (at_most, above))
+    below, at = (xp.where(possible, part, -2.0) for part in (below, at))
+    better, as_good = log_minus_log(xp.stack([above, at - at_most]), xp.stack([at_most, below - at_most]))
+    return _Ladder(xp.argsort(order, axis=-1, stable=False), log_p - at, better, as_good)
+
+
+def _among_ties(reward: Array, log_p: Array, upward: Array, downward: Array) -> tuple[Array, Array, Array, Array]:
+    """Return each answer's sums over what is worse, at most as good, better and as good; answers in rising order."""
+    xp = namespace(log_p)
+    _, first, last = tie_ranges(reward)
     below, at_least = (xp.take_along_axis(sums, first, axis=-1) for sums in (upward, downward))
     at_most, above = (xp.take_along_axis(sums, last + 1, axis=-1) for sums in (upward, downward))
     # the mass of equals is a difference: of the smaller sums, and never less than the answer's own
     small = at_least < at_most
     equals = _log_difference(xp.where(small, at_least, at_most), xp.where(small, above, below))
-    at = xp.where(first == last, ranked, xp.maximum(ranked, equals))
-    possible = ranked > -math.inf
-    at_most, above = (xp.where(possible, part, -1.0) for part in (at_most, above))
-    below, at = (xp.where(possible, part, -2.0) for part in (below, at))
-    better, as_good = log_minus_log(above, at_most), log_minus_log(at - at_most, below - at_most)
-    return _Ladder(xp.argsort(order, axis=-1, stable=False), ranked - at, better, as_good)
+    return below, at_most, above, xp.where(first == last, log_p, xp.maximum(log_p, equals))
 
 
 def _cumulative_logsumexp(x: Array) -> Array:

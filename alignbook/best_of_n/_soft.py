@@ -7,7 +7,7 @@ import array_api_compat
 from jaxtyping import Float
 
 from alignbook import checks
-from alignbook.arrays import Array, Scalar, as_arrays, log_mean_exp, logsumexp, masked, namespace, per_law
+from alignbook.arrays import Array, Scalar, as_arrays, log_mean_exp, log_softmax, logsumexp, masked, namespace, per_law
 from alignbook.best_of_n._draws import checked, log_of_draws
 from alignbook.information import LogLaw, Values
 
@@ -31,6 +31,7 @@ def soft_best_of_n(ref_log_p: LogLaw, reward: Values, n: Scalar, beta: Scalar) -
     """
     checks.positive(beta=beta)
     xp, log_p, reward = checked(ref_log_p, reward)
+    log_p = log_softmax(log_p)
     reward = masked(reward, log_p > -math.inf)
     checks.finite(reward=reward)
     log_n = per_law(xp, log_of_draws(n, None, log_p), log_p)
