@@ -114,6 +114,34 @@ def test_where_answers_differ_in_the_last_token_alone_the_margin_is_linear():
         np.testing.assert_allclose(slope(start, pair, body), direction, rtol=0, atol=1e-13)
 
 
+def test_where_answers_differ_in_the_last_token_alone_the_start_is_straight_with_the_constants_of_the_matrix():
+    for seed in range(INSTANCES):
+        start, _, body, rng = problem(seed, length=2)
+        firsts, lasts = rng.integers(3, size=4).tolist(), [rng.choice(3, size=2, replace=False) for _ in range(4)]
+        pairs = [((a, int(y)), (a, int(n))) for a, (y, n) in zip(firsts, lasts, strict=True)]
+        slopes = np.stack([slope(start, pair, body).ravel() for pair in pairs])
+        speed = BETA / 2 * np.linalg.norm(slopes.mean(axis=0))
+        S_G = np.linalg.norm(slopes, ord=2) ** 2 / len(pairs)
+        rate, W = 1.6 / (BETA**2 * S_G), torch.tensor(start)
+        for step in range(1, 6):
+            W = W.detach().requires_grad_()
+            (gradient,) = torch.autograd.grad(loss(W, torch.tensor(start), pairs, body), W)
+            W = W - rate * gradient
+            moved, time = (W.detach().numpy() - start).ravel(), step * rate
+            off = np.linalg.norm(moved - BETA / 2 * time * slopes.mean(axis=0))
+            assert np.linalg.norm(moved) <= speed * time * (1 + 1e-12)
+            assert off <= BETA**2 * time * S_G / 8 * speed * time + 1e-12
+
+
+def test_for_one_token_the_second_moment_of_the_slopes_is_twice_that_of_the_embeddings():
+    rng = np.random.default_rng(1)
+    for _ in range(INSTANCES):
+        embeddings, start = rng.standard_normal((20, 3)), rng.standard_normal((5, 3))
+        slopes = np.stack([slope(start, ((0,), (1,)), {(): g}).ravel() for g in embeddings])
+        found, one = (np.linalg.norm(rows, ord=2) ** 2 for rows in (slopes, embeddings))
+        assert found == pytest.approx(2 * one, rel=1e-12)
+
+
 def test_where_they_differ_earlier_it_is_not():
     start, _, body, rng = problem(1)
     pair, moved = ((0, 1, 2), (1, 1, 2)), 5 * rng.standard_normal(start.shape)
