@@ -8,7 +8,7 @@ from alignbook import figures
 from alignbook.experiments.how_accurate_how_soon import ASKED_NOISE, DELTAS, EXPERIMENT, NOISES, POLICY
 from alignbook.labs.lab import GUESS, LAST, NOW, Lab
 
-LINES = "90 % found", "promised"
+LINES = "90 %", "promised"
 HALF_NOISE, HALF_DELTA = (float(grid[1] - grid[0]) / 2 for grid in (NOISES, DELTAS))
 
 
