@@ -29,7 +29,7 @@ def after(run, steps):
     return next(itertools.islice(run, steps, None))
 
 
-# With frozen features, what was done is invisible
+# With frozen features, losses and margins do not see the start
 
 
 def softmax_training(embeddings, labels, start, reference, beta, rate, steps):
@@ -318,6 +318,40 @@ def test_the_arms_tie_at_one_change_and_the_base_arm_is_ahead_beyond():
     assert 10 < turned < INSTANCES
 
 
+def lead(arms, change, beta, distance):
+    """Time by which the second arm is ahead of the first at a change, each with its own start as reference."""
+    timed = functools.partial(clock, beta=beta, distance=distance)
+    first, second = (timed((w, a), w @ a, distance / 2 * (w @ a) - change) for w, a in arms)
+    return first - second
+
+
+def test_the_tie_lies_between_half_the_sum_of_the_log_odds_and_the_sum():
+    tested = 0
+    for seed in range(2 * INSTANCES):
+        base, up, odds, beta, distance = two_arms(seed)
+        total = sum(odds)
+        if beta * total > 0.2:  # below, the leads are within the integration's error
+            assert lead((base, up), total / 2, beta, distance) > 0
+            assert lead((base, up), total, beta, distance) < 0
+            tested += 1
+    assert tested >= INSTANCES
+
+
+def test_with_a_pull_that_hardly_fades_the_tie_is_at_the_sum():
+    """The edge: the weight is nearly constant, and the upper bound is reached."""
+    base, up = example_arm(0.0), example_arm(10.0)
+    total = 2 * float(base[0] @ base[1] + up[0] @ up[1])
+    assert lead((base, up), 0.99 * total, 1e-3, 4.0) > 0 > lead((base, up), total, 1e-3, 4.0)
+
+
+def test_with_features_frozen_from_then_on_there_is_no_tie():
+    """Dropped: all layers move."""
+    base, up = example_arm(0.0), example_arm(100.0)
+    for margin in (0.1, 5.57, 20.0):  # the second is beta times the sum
+        times = [frozen_time(w, a, w @ a, 0.1, 4.0, margin) for w, a in (base, up)]
+        assert times[1] < times[0]
+
+
 @pytest.mark.parametrize("common", [False, True])
 def test_the_base_arm_is_first_at_every_place(common):
     for seed in range(INSTANCES):
@@ -332,16 +366,30 @@ def test_the_base_arm_is_first_at_every_place(common):
                 assert times[1] == pytest.approx(back + times[0], rel=1e-6)
 
 
-def test_features_that_freeze_let_a_shortly_aligned_model_be_first_at_a_place():
-    """Dropped: all layers move. After 3 or 10 the aligned model is at log-odds -8 first, after 30 it is not."""
+def test_features_that_freeze_let_an_aligned_model_be_first_at_a_place():
+    """Dropped: all layers move. At -8 first: with its own start as reference after 1, 3, 10; with the base always."""
+    base = example_arm(0.0)
+    lengths = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 
-    def time_at(length, place=-8.0):
-        start = two_layer_flow(length, **EXAMPLE, head=0.5, feature=1.0)
-        w, a = np.array([float(start.head)]), np.array([float(start.feature)])
-        return frozen_time(w, a, w @ a, 0.1, 4.0, 0.1 * (float(start.log_odds) - place))
+    def time_at(length, common, place=-8.0):
+        w, a = example_arm(length)
+        product = base[0] @ base[1] if common else w @ a
+        return frozen_time(w, a, product, 0.1, 4.0, 0.1 * (2 * float(product) - place))
 
-    assert time_at(0.0) == pytest.approx(29.495, abs=1e-3)
-    assert [time_at(length) < time_at(0.0) for length in (3.0, 10.0, 30.0, 100.0)] == [True, True, False, False]
+    assert time_at(0.0, common=True) == pytest.approx(29.495, abs=1e-3)
+    own, common = ([time_at(length, kind) for length in lengths] for kind in (False, True))
+    assert own == pytest.approx([28.2, 24.9, 22.4, 74.5, 337.0, 1150.7], abs=0.06)
+    assert common == pytest.approx([27.4, 22.3, 10.9, 6.6, 5.5, 5.1], abs=0.06)
+    assert all(time_at(length, common=True, place=0.0) > time_at(0.0, True, 0.0) for length in lengths)
+
+
+def test_the_reference_decides_how_long_the_way_back_takes():
+    """All layers moving, to the base model's log-odds: the figures of the chapter."""
+    base = example_arm(0.0)
+    for length, own, common in ((10.0, 12.61, 6.80), (100.0, 682.42, 9.76)):
+        up = example_arm(length)
+        found = [clock(up, head @ feature, 1.0, 0.1, 4.0) for head, feature in (up, base)]
+        assert found == pytest.approx([own, common], rel=1e-3)
 
 
 # The example's figures
