@@ -95,7 +95,9 @@ def describe(table: Table, settings: Settings) -> str:
     name, weak, gain, error = max(tried, key=lambda row: row[1])
     harm = [f"{name} ({100 * gain:+.1f})" for name, _, gain, error in tried if gain + error < 0]
     end = f"Harmful: {', '.join(harm)}." if harm else "None does harm."
-    return f"{found}. Most help: {name}, {weak:.1%} ({100 * gain:+.1f} ± {100 * error:.1f} points). {end}"
+    return (
+        f"{found}. Helps most: {name}, {weak:.1%} ({100 * gain:+.1f} points, 95% interval ± {100 * error:.1f}). {end}"
+    )
 
 
 def worst(table: Table, settings: Settings) -> int:
@@ -119,7 +121,7 @@ EXPERIMENT = Experiment(
         answer=worst,
         why=(
             "Under gradient descent time runs as beta squared: a third of beta is a ninth of the training, and what "
-            "comes late, the weak behavior, does not come at all. Batches change nothing on average; label smoothing "
+            "comes late, the weak behavior, does not come at all. Batches change next to nothing; label smoothing "
             "lets the strong behavior saturate sooner; Adam evens out the coordinates."
         ),
     ),

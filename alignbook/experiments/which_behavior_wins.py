@@ -1,5 +1,6 @@
 """Two behaviors share one boundary, and the strong one pulls first: bring both above 90 percent in 1000 steps."""
 
+import itertools
 import math
 from collections.abc import Iterator
 from functools import partial
@@ -18,6 +19,7 @@ STATEMENTS, SHOWN = 200, 15  # of each behavior; of each half of it in the pictu
 GOAL = 0.9
 BEST = {"weight": 5.88, "beta": 0.1}  # the best known solution, and its score
 BEST_SCORE = 93.5
+BEST_RECORDED = 93.1  # the best score in the record
 
 OPTIMIZERS = {
     "gradient descent": partial(gradient_descent, learning_rate=1.0),
@@ -26,10 +28,10 @@ OPTIMIZERS = {
 SMOOTHINGS = {"none": 0.0, "0.3": 0.3}
 BATCHES = {"all pairs": None, "20 pairs": 20}
 BALANCES = {"half of them": 0.5, "nine in ten": 0.9}
-MOMENTS = {0, 20, 40, 60, 80, 100, 140, 200, 300, 400, 500, 600, 800, 1000}
+MOMENTS = {0, 1, 20, 40, 60, 80, 100, 140, 200, 300, 400, 500, 600, 800, 1000}
 STRIDE = 20  # steps between two chances to stop
 
-WEIGHT = Number("weight", "Weight of weak", 1.0, 16.0, 1.0, unit="times", log=True, grid=(1.0, 4.0, 8.0))
+WEIGHT = Number("weight", "Weight of weak (1: equal)", 1.0, 16.0, 1.0, unit="times", log=True, grid=(1.0, 4.0, 8.0))
 STEPS = Number("steps", "Stop at step", low=10, high=1000, start=1000, log=True, grid=(100, 1000))
 BETA = Number("beta", "beta", 0.01, 0.1, 0.03, log=True, grid=(0.03, 0.1))
 OPTIMIZER = Choice("optimizer", "Optimizer", tuple(OPTIMIZERS), "gradient descent")
@@ -64,17 +66,19 @@ def run(settings: Settings, *, seed: int = 0, engine: str = "numpy") -> Iterator
     """Yield some statements, then at each moment the change's direction and both accuracies on fresh statements."""
     data, last = drawn(seed, engine, BALANCES[settings["balance"]]), settings["steps"]
     share = np.array([[1.0], [settings["weight"]]]) / (1 + settings["weight"]) / STATEMENTS
-    training = OPTIMIZERS[settings["optimizer"]](
+    training = partial(
+        OPTIMIZERS[settings["optimizer"]],
         data,
         settings["beta"],
         weights=to_engine(np.tile(share, (1, STATEMENTS)), engine),
         slope=partial(cdpo_slope, label_noise=SMOOTHINGS[settings["smoothing"]]),
         batch_size=BATCHES[settings["batch"]],
         seed=seed,
-        record_every=math.gcd(STRIDE, last),
     )
+    early = itertools.islice(training(record_every=1), 2)  # the first step is where the most happens
+    later = itertools.islice(training(record_every=math.gcd(STRIDE, last)), 1, None)
     table = _clouds(drawn(seed, engine))
-    for snapshot in training:
+    for snapshot in itertools.chain(early, later):
         if snapshot.step in MOMENTS | {last}:
             strong, weak = fresh_accuracy(snapshot.change, to_engine(DIFFERENCES, engine), NOISE).tolist()
             x, y = snapshot.change.tolist()
@@ -123,11 +127,12 @@ def describe(table: Table, settings: Settings) -> str:
     if min(table["strong"][-1], table["weak"][-1]) <= GOAL:
         return f"{found}, not solved: both must pass 90."
     moved = sum(settings[parameter.name] != parameter.start for parameter in EXPERIMENT.parameters)
-    return f"{found}, solved with {moved} lever{'s' * (moved != 1)} moved. Best known: {BEST_SCORE}."
+    found += f", solved with {moved} lever{'s' * (moved != 1)} moved"
+    return f"{found}. Best recorded: {BEST_RECORDED}, best known: {BEST_SCORE}."
 
 
 EXPERIMENT = Experiment(
-    question="Which behavior wins?",
+    question="Which behavior wins? Bring both above 90%",
     parameters=(WEIGHT, STEPS, BETA, OPTIMIZER, SMOOTHING, BATCH, BALANCE),
     run=run,
     describe=describe,

@@ -7,13 +7,14 @@ import altair as alt
 from alignbook import figures
 from alignbook.dynamics import gaussian_reward_accuracy
 from alignbook.experiments.running_example import BEHAVIORS, DISTINGUISHABILITY
-from alignbook.experiments.which_behavior_wins import EXPERIMENT, GOAL, NOISE
+from alignbook.experiments.which_behavior_wins import ANGLE, EXPERIMENT, GOAL, NOISE
 from alignbook.labs.lab import GUESS, LAST, NOW, Lab
 from alignbook.labs.shared import at_the_end, boundary, colors, plane, statements, stroke
 
 HEIGHTS = 270, 230
 X_RANGE, Y_RANGE = (-2.7, 2.7), (-1.7, 1.7)
 COLORS = dict(zip(BEHAVIORS, figures.PALETTE, strict=False))
+WORDS = [f"{ANGLE:g}° apart, noise {NOISE}", "filled: say Yes, hollow: say No"]
 ALONE = dict(zip(BEHAVIORS, gaussian_reward_accuracy(DISTINGUISHABILITY, NOISE).tolist(), strict=True))
 
 
@@ -28,7 +29,7 @@ def _plane(data: alt.NamedData) -> Any:
     points, end = statements(data, axes, BEHAVIORS), at_the_end(data)
     line = boundary(end, axes)
     head = end.transform_calculate(h="1.1 * datum.x", v="1.1 * datum.y", turn="90 - atan2(datum.y, datum.x) * 180 / PI")
-    words = end.transform_filter(NOW).transform_calculate(h="1.4 * datum.x", v="1.4 * datum.y")
+    words = end.transform_filter(NOW).transform_calculate(h="1.55 * datum.x", v="1.55 * datum.y")
     turned = alt.Angle("turn:Q", scale=alt.Scale(domain=[0, 360], range=[0, 360], nice=False))
     return alt.layer(
         points.transform_filter("datum.half === 'No'").mark_circle(filled=False, size=40, strokeWidth=1.5),
@@ -41,27 +42,25 @@ def _plane(data: alt.NamedData) -> Any:
         .encode(**axes, angle=turned),
         words.mark_text(fontSize=12, fontWeight="bold").encode(**axes, text=alt.value("Yes")),
         *_key(data),
-    ).properties(height=HEIGHTS[0])
+    ).properties(height=HEIGHTS[0], title=alt.TitleParams(WORDS, anchor="start", fontSize=12, fontWeight="normal"))
 
 
 def _key(data: alt.NamedData) -> list[Any]:
-    """Return the key to the statements, in the corners."""
+    """Return the behaviors' names in a corner."""
     row = at_the_end(data).transform_filter(NOW)
-    at = {"x": alt.value("width"), "fontSize": 12}
-    named = [
+    return [
         row.mark_text(align="left", baseline="top", dy=16 * place, fontSize=12, fontWeight="bold", color=color).encode(
             x=alt.value(0), y=alt.value(0), text=alt.value(name)
         )
         for place, (name, color) in enumerate(COLORS.items())
     ]
-    key = row.mark_text(align="right", baseline="bottom", fontSize=at["fontSize"], opacity=0.8)
-    return [*named, key.encode(x=at["x"], y=alt.value("height"), text=alt.value("filled: say Yes, hollow: say No"))]
 
 
 def _curves(data: alt.NamedData) -> Any:
     """Return both accuracies over steps, what each behavior reaches alone, the goal and the reader's guess."""
     title = "right, fresh statements"
-    y = alt.Y("value:Q", title=title, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%", values=[0, 0.5, GOAL]))
+    axis = alt.Axis(format="%", values=[0, 0.25, 0.5, 0.75, 1])
+    y = alt.Y("value:Q", title=title, scale=alt.Scale(domain=[0, 1.1], nice=False), axis=axis)
     steps = alt.Scale(type="sqrt", domain=[0, 1000], nice=False)
     base = (
         alt.Chart(data)
@@ -87,6 +86,9 @@ def _curves(data: alt.NamedData) -> Any:
         *alone,
         goal.mark_rule(strokeWidth=1, opacity=0.6),
         goal.mark_text(dy=11, **words, opacity=0.8).encode(x=alt.value("width"), text=alt.value("goal 90%")),
+        level.mark_text(baseline="top", **words, opacity=0.8).encode(
+            x=alt.value("width"), y=alt.value(0), text=alt.value("dashed: learned alone")
+        ),
         guess.mark_rule(strokeDash=[2, 3], color=COLORS["weak"]),
         guess.mark_text(dy=-8, dx=30, align="left", fontSize=12, color=COLORS["weak"]).encode(
             x=alt.value(0), text=alt.value("you said")
