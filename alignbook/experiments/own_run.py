@@ -2,8 +2,8 @@
 
 Without noise, with all pairs alike and plain gradient descent, the margin z of DPO obeys z + e^z = 1 + k t, where
 time t is the learning rate summed over the steps: the first rows fix k, and k the rest. What a run does beyond that
-is noise in its pairs, Adam and its warm-up, and features that move. Both samples are runs of small policies, one
-noisy and with AdamW, the other just what the prediction assumes.
+is noise in its pairs, or pairs much harder than the rest, Adam and its warm-up, and features that move. Both samples
+are runs of small policies, one noisy and with AdamW, the other just what the prediction assumes.
 """
 
 import math
@@ -158,7 +158,7 @@ def _of_prediction(table: Table, fitted: float) -> str:
     off = _short(abs(end - predicted))
     there = "there" if off == "0" else f"{off} {'above' if end > predicted else 'below'}"
     read = "all rows" if fitted == 1 else f"its first {fitted:.0%}"
-    return f"Without noise {read} would lead to a loss of {_short(predicted)}; it ends {there}."
+    return f"With all pairs alike {read} would lead to a loss of {_short(predicted)}; it ends {there}."
 
 
 def _of_held_out(table: Table) -> str:

@@ -97,7 +97,7 @@ def test_the_noisy_sample_ends_above_its_prediction_and_shows_displacement():
 
 
 def test_the_noise_free_sample_ends_where_predicted():
-    assert "Without noise its first 20% would lead to a loss of 0.129; it ends there." in said(PAIR)
+    assert "With all pairs alike its first 20% would lead to a loss of 0.129; it ends there." in said(PAIR)
 
 
 SAID = {
