@@ -103,7 +103,7 @@ EXPERIMENT = Experiment(
         why=(
             "With its own start as reference a model's loss counts how far the log-odds have come, not where they are: "
             "clocks 1 and 2 ask the same thing, and the aligned model, whose features reach farther, moves faster. But "
-            "it starts 54 nats away from the mark of clock 3, and the pull fades on the way."
+            "it starts 54 nats above 0, far from the mark of clock 3, and the pull fades on the way."
         ),
     ),
 )

@@ -20,11 +20,11 @@ TIME = alt.X(
 
 def chart(data: alt.NamedData) -> alt.HConcatChart:
     """Return the chart of the dataset `data`."""
-    losses = alt.Scale(type="log", domain=[0.003, 8], nice=False), alt.Axis(values=[0.01, 0.1, 1], format="~g")
+    losses = alt.Scale(type="log", domain=[0.003, 30], nice=False), alt.Axis(values=[0.01, 0.1, 1, 10], format="~g")
     odds = alt.Scale(domain=[-60, 70], nice=False), alt.Axis()
     left = _panel(data, ("loss", "DPO loss", *losses), LOSS, ("loss",))
     right = _panel(data, ("odds", "log-odds, right answer", *odds), -ODDS, ("change", "place"))
-    panels = [*left, said(data, "bottom left")], right
+    panels = [*left, said(data)], right
     drawn = (alt.layer(*panel).properties(height=200) for panel in panels)
     return alt.hconcat(*drawn).properties(usermeta={"phone": [85, 85]})
 
@@ -47,6 +47,9 @@ def _panel(data: alt.NamedData, of: tuple[str, str, alt.Scale, alt.Axis], level:
     stops = now.transform_filter("datum.part === 'clock'").encode(x=TIME, y=y)
     return [
         marked.mark_rule(color=figures.INK, opacity=0.4, strokeDash=[2, 3]),
+        marked.mark_text(text=f"{level:g}", align="right", baseline="bottom", fontSize=12, color=figures.INK).encode(
+            x=alt.value("width")
+        ),
         *bands,
         paths.transform_filter(NOW).mark_line(clip=True),
         paths.transform_filter(LAST).mark_line(opacity=0.3, clip=True),
@@ -55,13 +58,19 @@ def _panel(data: alt.NamedData, of: tuple[str, str, alt.Scale, alt.Axis], level:
 
 
 def _stop(stops: Any, clock: str) -> list[Any]:
-    """Return the point where a clock stops, and its number: that of clock 3 below, the others above."""
+    """Return the points where a clock stops, and its number: that of clock 3 below, the others above.
+
+    The base's numbers are on the left, the aligned model's on the right: they stay apart where both stop at once.
+    """
     color = alt.Color("arm:N", legend=None, scale=colors(ARMS))
     there = stops.transform_filter(f"datum.clock === '{clock}'")
-    below = clock == "place"
+    style: Any = {"dy": 14 if clock == "place" else -12, "fontSize": 13, "fontWeight": "bold", "color": figures.INK}
     return [
         there.mark_point(filled=True, size=70, opacity=1, clip=True).encode(color=color),
-        there.mark_text(text=CLOCKS[clock], dy=14 if below else -12, fontSize=13, fontWeight="bold", color=figures.INK),
+        *(
+            there.transform_filter(f"datum.arm === '{arm}'").mark_text(text=CLOCKS[clock], dx=dx, **style)
+            for arm, dx in zip(ARMS, (-7, 7), strict=True)
+        ),
     ]
 
 
@@ -69,8 +78,8 @@ LAB = Lab(
     EXPERIMENT,
     chart,
     tries=(
-        ("Frozen features", {"features": "frozen"}),
         ("The base as reference", {"reference": "base"}),
-        ("A short alignment", {"length": 3.0}),
+        ("Move, then freeze, length 10", {"features": "move, then freeze", "length": 10.0}),
+        ("Move, then freeze, base as reference", {"features": "move, then freeze", "reference": "base"}),
     ),
 )

@@ -10,6 +10,7 @@ from alignbook.labs.lab import GUESS, LAST, NOW, Lab
 from alignbook.labs.shared import colors
 
 LABELS = ("Yes", "No")
+SHOWN = 3  # one statement in so many: more would hide which are hollow
 
 
 def chart(data: alt.NamedData) -> alt.HConcatChart:
@@ -22,9 +23,10 @@ def chart(data: alt.NamedData) -> alt.HConcatChart:
 def _clouds(data: alt.NamedData) -> list[Any]:
     """Return the statements in the plane of both separations: the base's hollow, those of now full."""
     shapes = alt.Scale(domain=list(LABELS), range=["circle", "square"])
-    base = alt.Chart(data).encode(
-        x=alt.X("x:Q", title="along the aligned separation", scale=alt.Scale(domain=[-12, 12], nice=False)),
-        y=alt.Y("y:Q", title="across it", scale=alt.Scale(domain=[-8, 8], nice=False)),
+    few = alt.Chart(data).transform_window(place="row_number()", groupby=["ghost", "part", "label"])
+    base = few.transform_filter(f"datum.place % {SHOWN} === 0").encode(
+        x=alt.X("x:Q", title="along the aligned separation", **_axis([-12, 12], [-10, 0, 10])),
+        y=alt.Y("y:Q", title="across it", **_axis([-8, 8], [-5, 0, 5])),
         color=alt.Color("label:N", legend=None, scale=colors(LABELS)),
         shape=alt.Shape("label:N", legend=None, scale=shapes),
     )
@@ -52,8 +54,8 @@ def _road(data: alt.NamedData) -> list[Any]:
         alt.Chart(data)
         .transform_filter("datum.part === 'road'")
         .encode(
-            x=alt.X("odds:Q", title="log-odds of the right answer", scale=alt.Scale(domain=[-110, 60], nice=False)),
-            y=alt.Y("separation:Q", title="separation", scale=alt.Scale(domain=[0, 26], nice=False)),
+            x=alt.X("odds:Q", title="log-odds of the right answer", **_axis([-110, 60], [-100, -50, 0, 50])),
+            y=alt.Y("separation:Q", title="separation", **_axis([0, 26], [0, 10, 20])),
         )
     )
     stages = alt.Scale(domain=list(STAGES), range=list(figures.PALETTE[2:4]))
@@ -63,20 +65,30 @@ def _road(data: alt.NamedData) -> list[Any]:
         color=alt.Color("stage:N", legend=None, scale=stages),
         strokeDash=alt.StrokeDash("stage:N", legend=None, scale=dashes),
     )
+    out, back = (lines.transform_filter(NOW).transform_filter(f"datum.stage === '{stage}'") for stage in STAGES)
     last = base.transform_filter(NOW).transform_window(rank="rank()", sort=[alt.SortField("step", order="descending")])
     guess = alt.Chart(data).transform_filter(GUESS).encode(y=alt.Y("guess:Q", title="separation"))
     return [
         lines.transform_filter(LAST).mark_line(opacity=0.3, clip=True),
-        lines.transform_filter(NOW).mark_line(clip=True, strokeWidth=2.5),
+        out.mark_line(clip=True, strokeWidth=7, opacity=0.4),
+        back.mark_line(clip=True, strokeWidth=2.5),
         last.transform_filter("datum.rank === 1").mark_point(
             filled=True, size=90, color=figures.INK, opacity=1, clip=True
         ),
-        _corner(data, "solid: aligning, dashed: undoing"),
+        _corner(data, "wide: aligning, dashed: undoing"),
         guess.mark_rule(color=figures.INK, strokeDash=[2, 3]),
-        guess.mark_text(
-            align="left", baseline="bottom", dx=4, dy=-2, fontSize=12, text="your guess", color=figures.INK
-        ).encode(x=alt.value(0)),
+        *(
+            guess.transform_filter(f"datum.guess {where} 10")  # below a high guess, clear of the key
+            .mark_text(align="left", baseline=side, dx=4, dy=dy, fontSize=12, text="your guess", color=figures.INK)
+            .encode(x=alt.value(0))
+            for where, side, dy in ((">", "top", 2), ("<=", "bottom", -2))
+        ),
     ]
+
+
+def _axis(domain: list[float], ticks: list[float]) -> dict[str, Any]:
+    """Return the options of an axis that stands still, with few ticks."""
+    return {"scale": alt.Scale(domain=domain, nice=False), "axis": alt.Axis(values=ticks)}
 
 
 def _corner(data: alt.NamedData, words: str) -> Any:
@@ -90,8 +102,8 @@ LAB = Lab(
     EXPERIMENT,
     chart,
     tries=(
-        ("Just aligned", {"flips": 0.1}),
-        ("Half way back", {"flips": 100.0}),
+        ("Half way back", {"flips": 10.0}),
+        ("Back at the base", {"flips": 1000.0}),
         ("The base as reference", {"reference": "base"}),
     ),
 )
