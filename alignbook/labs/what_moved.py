@@ -67,6 +67,7 @@ def _road(data: alt.NamedData) -> list[Any]:
     )
     out, back = (lines.transform_filter(NOW).transform_filter(f"datum.stage === '{stage}'") for stage in STAGES)
     last = base.transform_filter(NOW).transform_window(rank="rank()", sort=[alt.SortField("step", order="descending")])
+    sides: dict[str, Any] = {">": {"baseline": "top", "dy": 2}, "<=": {"baseline": "bottom", "dy": -2}}
     guess = alt.Chart(data).transform_filter(GUESS).encode(y=alt.Y("guess:Q", title="separation"))
     return [
         lines.transform_filter(LAST).mark_line(opacity=0.3, clip=True),
@@ -79,9 +80,9 @@ def _road(data: alt.NamedData) -> list[Any]:
         guess.mark_rule(color=figures.INK, strokeDash=[2, 3]),
         *(
             guess.transform_filter(f"datum.guess {where} 10")  # below a high guess, clear of the key
-            .mark_text(align="left", baseline=side, dx=4, dy=dy, fontSize=12, text="your guess", color=figures.INK)
+            .mark_text(align="left", dx=4, fontSize=12, text="your guess", color=figures.INK, **side)
             .encode(x=alt.value(0))
-            for where, side, dy in ((">", "top", 2), ("<=", "bottom", -2))
+            for where, side in sides.items()
         ),
     ]
 
