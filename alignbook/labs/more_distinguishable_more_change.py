@@ -5,7 +5,7 @@ from typing import Any
 import altair as alt
 
 from alignbook import figures
-from alignbook.experiments.more_distinguishable_more_change import EXPERIMENT, SERIES
+from alignbook.experiments.more_distinguishable_more_change import DISTINGUISHABILITY, EXPERIMENT, SERIES
 from alignbook.labs.lab import LAST, NOW, Lab
 from alignbook.labs.shared import said
 
@@ -14,7 +14,7 @@ def chart(data: alt.NamedData) -> Any:
     """Return the chart of the dataset `data`."""
     base = alt.Chart(data).encode(
         x=alt.X("distinguishability:Q", title="distinguishability", scale=alt.Scale(domain=[0, 8])),
-        y=alt.Y("weight change:Q", title="weight change", scale=alt.Scale(domain=[0, 30])),
+        y=alt.Y("weight change:Q", title="weight change", scale=alt.Scale(domain=[0, 40])),
         **figures.series("series", SERIES),
     )
     highest = (
@@ -22,7 +22,9 @@ def chart(data: alt.NamedData) -> Any:
         .transform_filter(NOW)
         .transform_filter("datum.series === 'noise-free'")
         .transform_joinaggregate(top="max(weight change)")
-        .transform_filter("datum['weight change'] === datum.top")
+        .transform_filter(
+            f"datum['weight change'] === datum.top && datum.distinguishability < {DISTINGUISHABILITY[-1]}"
+        )
     )
     return alt.layer(
         base.transform_filter(LAST).mark_line(opacity=0.3, clip=True),

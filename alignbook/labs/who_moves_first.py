@@ -46,16 +46,22 @@ def _curves(data: alt.NamedData) -> Any:
         ),
         y=alt.Y(
             "value:Q",
-            title="curve",
+            title=None,
             scale=alt.Scale(type="symlog", constant=0.3, domain=[0, 50], nice=False),
             axis=alt.Axis(values=[0, 0.3, 1, 3, 10, 30], format=".2~r"),
         ),
         color=alt.Color("behavior:N", scale=colors(BEHAVIORS), legend=alt.Legend()),
         strokeDash=alt.StrokeDash("curve:N", scale=dashes, legend=alt.Legend(orient="bottom")),
     )
+    before = base.transform_joinaggregate(kinds="distinct(quantity)")  # the last curve only beside one of its kind
+    before = before.transform_filter(LAST).transform_filter("datum.kinds === 1 && datum.curve === 'run'")
+    name = moments.transform_filter(NOW).transform_aggregate(groupby=["quantity"])
     return alt.layer(
         base.transform_filter(NOW).mark_line(clip=True),
-        base.transform_filter(LAST).transform_filter("datum.curve === 'run'").mark_line(clip=True, opacity=0.25),
+        before.mark_line(clip=True, opacity=0.25),
+        name.mark_text(align="left", baseline="top", dx=6, fontWeight="bold").encode(
+            x=alt.value(0), y=alt.value(2), text="quantity:N"
+        ),
     ).properties(height=200)
 
 
