@@ -31,7 +31,7 @@ BALANCES = {"half of them": 0.5, "nine in ten": 0.9}
 MOMENTS = {0, 1, 20, 40, 60, 80, 100, 140, 200, 300, 400, 500, 600, 800, 1000}
 STRIDE = 20  # steps between two chances to stop
 
-WEIGHT = Number("weight", "Weight of weak (1: equal)", 1.0, 16.0, 1.0, unit="times", log=True, grid=(1.0, 4.0, 8.0))
+WEIGHT = Number("weight", "Weight of weak", 1.0, 16.0, 1.0, unit="times strong", log=True, grid=(1.0, 4.0, 8.0))
 STEPS = Number("steps", "Stop at step", low=10, high=1000, start=1000, log=True, grid=(100, 1000))
 BETA = Number("beta", "beta", 0.01, 0.1, 0.03, log=True, grid=(0.03, 0.1))
 OPTIMIZER = Choice("optimizer", "Optimizer", tuple(OPTIMIZERS), "gradient descent")

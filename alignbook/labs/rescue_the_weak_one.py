@@ -16,7 +16,7 @@ def chart(data: alt.NamedData) -> Any:
     names = list(REMEDIES)
     y = alt.Y("remedy:N", sort=names, title=None, scale=alt.Scale(domain=names), axis=alt.Axis(labelLimit=150))
     ticks = alt.Axis(format="%", values=[0, 0.5, 1])
-    title = ["weak statements right", "dot: mean, bar: 90% of data sets", "dashed: no remedy"]
+    title = ["weak statements right", "dot: mean, bar: 90% of sets", "dashed: no remedy"]
     x = alt.X("weak:Q", title=title, scale=alt.Scale(domain=[0, 1]), axis=ticks)
     base = alt.Chart(data).encode(x=x, y=y)
     now = base.transform_filter(NOW)

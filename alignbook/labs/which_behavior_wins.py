@@ -86,8 +86,8 @@ def _curves(data: alt.NamedData) -> Any:
         *alone,
         goal.mark_rule(strokeWidth=1, opacity=0.6),
         goal.mark_text(dy=11, **words, opacity=0.8).encode(x=alt.value("width"), text=alt.value("goal 90%")),
-        level.mark_text(baseline="top", **words, opacity=0.8).encode(
-            x=alt.value("width"), y=alt.value(0), text=alt.value("dashed: learned alone")
+        level.mark_text(baseline="bottom", dy=-3, **words, opacity=0.8).encode(
+            x=alt.value("width"), y=alt.value("height"), text=alt.value("dashed: learned alone")
         ),
         guess.mark_rule(strokeDash=[2, 3], color=COLORS["weak"]),
         guess.mark_text(dy=-8, dx=30, align="left", fontSize=12, color=COLORS["weak"]).encode(
