@@ -60,7 +60,7 @@ def _panel(data: alt.NamedData, of: tuple[str, str, alt.Scale, alt.Axis], level:
 def _stop(stops: Any, clock: str) -> list[Any]:
     """Return the points where a clock stops, and its number: that of clock 3 below, the others above.
 
-    The base's numbers are on the left, the aligned model's on the right: they stay apart where both stop at once.
+    The base's numbers are on the right, the aligned model's on the left: they stay apart where both stop at once.
     """
     color = alt.Color("arm:N", legend=None, scale=colors(ARMS))
     there = stops.transform_filter(f"datum.clock === '{clock}'")
@@ -69,7 +69,7 @@ def _stop(stops: Any, clock: str) -> list[Any]:
         there.mark_point(filled=True, size=70, opacity=1, clip=True).encode(color=color),
         *(
             there.transform_filter(f"datum.arm === '{arm}'").mark_text(text=CLOCKS[clock], dx=dx, **style)
-            for arm, dx in zip(ARMS, (-7, 7), strict=True)
+            for arm, dx in zip(ARMS, (7, -7), strict=True)
         ),
     ]
 
