@@ -75,6 +75,7 @@ def test_the_settings_to_try_show_what_the_chapter_says():
     assert winners(reference="base") == ["base", "aligned", "base"]
     assert winners(length=3.0) == ["base"] * 3
     assert winners(length=10.0, features="move, then freeze") == ["aligned"] * 3
+    assert winners(reference="base", features="move, then freeze") == ["aligned"] * 3
 
 
 def test_a_run_s_steps_are_torch_s():
