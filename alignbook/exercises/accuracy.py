@@ -8,7 +8,7 @@ import numpy as np
 
 from alignbook.behaviors import Behaviors, behaviors
 from alignbook.dynamics import evaluate, gradient_descent, normal_cdf
-from alignbook.exercises.verdict import Verdict, forgiving, right, wrong
+from alignbook.exercises.verdict import Verdict, forgiving, known_mistake, right, wrong
 
 
 @forgiving
@@ -20,9 +20,8 @@ def check_reward_accuracy(share: float) -> Verdict:
         1 - math.exp(-0.5): "That is what the guarantee promises; the noise is Gaussian, so you can be exact.",
         84.1: "A share, please: a number between 0 and 1.",
     }
-    for mistake, words in mistakes.items():
-        if math.isclose(share, mistake, rel_tol=2e-3):
-            return wrong(words)
+    if words := known_mistake(share, mistakes, rel_tol=2e-3):
+        return wrong(words)
     if not math.isclose(share, normal_cdf(1.0), rel_tol=2e-3):
         return wrong("How far is the mean of a half from the boundary, in standard deviations? Then Φ of it.")
     return right("And it is the same after a thousand steps.")
@@ -37,9 +36,8 @@ def check_statements(number: float) -> Verdict:
         18 * 64: "The gap is multiplied by 2 in χ: it must be an eighth of Δ, not a quarter.",
         18 / (1 / 16): "18 over M is the mean square of the gap; you took it for the gap itself.",
     }
-    for mistake, words in mistakes.items():
-        if math.isclose(number, mistake, rel_tol=1e-3):
-            return wrong(words)
+    if words := known_mistake(number, mistakes):
+        return wrong(words)
     if not math.isclose(number, 4608, rel_tol=1e-3):
         return wrong("The gap is to be 1/16. Its mean square is the total variance, 18, over the number.")
     return right("The chapter's 20 statements are 230 times too few.")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from alignbook.dynamics import gaussian_flow, noise_free_margin
-from alignbook.exercises.verdict import Verdict, forgiving, right, wrong
+from alignbook.exercises.verdict import Verdict, forgiving, known_mistake, right, wrong
 
 
 @forgiving
@@ -21,9 +21,8 @@ def check_first_row(loss: float) -> Verdict:
         math.log1p(math.exp(z)): "The sign: the loss falls as the margin grows.",
         math.log1p(math.exp(-0.02)): "That is the loss at step 20.",
     }
-    for mistake, words in mistakes.items():
-        if math.isclose(loss, mistake, rel_tol=3e-3):
-            return wrong(words)
+    if words := known_mistake(loss, mistakes, rel_tol=3e-3):
+        return wrong(words)
     if not math.isclose(loss, answer, rel_tol=5e-3):
         return wrong("z + exp(z) - 1 at step 2000 is a hundred times that at step 20, which is 0.0402. Solve for z.")
     return right(f"The margin is {z:.3f}. A straight line would have said 2, and a loss of 0.127.")
@@ -40,9 +39,8 @@ def check_unbalanced(ratio: float) -> Verdict:
         math.hypot(1, 5): "With p = 0.8 the common mean has the weight 2 p - 1 = 0.6, not 1.",
         math.hypot(1, 4): "The weight of the common mean is 2 p - 1: No statements count with a minus.",
     }
-    for mistake, words in mistakes.items():
-        if math.isclose(ratio, mistake, rel_tol=1e-3):
-            return wrong(words)
+    if words := known_mistake(ratio, mistakes):
+        return wrong(words)
     if not math.isclose(ratio, math.sqrt(10), rel_tol=1e-3):
         return wrong("Compute E h for p = 0.8, and compare its length with half of the distinguishability, 1.")
     return right("Three times as fast, and mostly towards saying Yes to everything.")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from alignbook.dynamics import dpo_descent
-from alignbook.exercises.verdict import Verdict, forgiving, right, wrong
+from alignbook.exercises.verdict import Verdict, forgiving, known_mistake, right, wrong
 from alignbook.experiments.teach_it_no import CHANCES, LEARNING_RATE, place
 from alignbook.losses import dpo_loss, reward_margin
 from alignbook.policies import log_linear_policy
@@ -26,9 +26,8 @@ def check_margin(margin: float) -> Verdict:
         0.1 * (-0.5 - 3): "You added the two log-ratios; the margin is their difference.",
         -answer: "The sign: chosen minus rejected.",
     }
-    for mistake, words in mistakes.items():
-        if math.isclose(margin, mistake, rel_tol=1e-3):
-            return wrong(words)
+    if words := known_mistake(margin, mistakes):
+        return wrong(words)
     if not math.isclose(margin, answer, rel_tol=1e-3):
         return wrong("Take each answer's log-ratio to the reference, then the difference, then times beta.")
     return right(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from alignbook.exercises.verdict import Verdict, forgiving, right, wrong
+from alignbook.exercises.verdict import Verdict, forgiving, known_mistake, right, wrong
 from alignbook.experiments.running_example import REWARD
 from alignbook.preferences import fit_bradley_terry
 
@@ -35,14 +35,13 @@ def check_chance_to_lose(chance: float) -> Verdict:
 def check_detour(comparisons: float) -> Verdict:
     """Check how many comparisons by way of a third answer do what 400 direct ones do."""
     hints = {
-        400: "The two legs share the budget, and their variances add.",
-        800: "That would be 400 a leg, and a variance of 0.01 each: together 0.02, not 0.01.",
-        200: "A detour cannot be cheaper than the direct way.",
-        3200: "Each leg has half of all comparisons: you have halved once too often.",
+        400.0: "The two legs share the budget, and their variances add.",
+        800.0: "That would be 400 a leg, and a variance of 0.01 each: together 0.02, not 0.01.",
+        200.0: "A detour cannot be cheaper than the direct way.",
+        3200.0: "Each leg has half of all comparisons: you have halved once too often.",
     }
-    for number, hint in hints.items():
-        if _near(comparisons, number):
-            return wrong(hint)
+    if words := known_mistake(comparisons, hints):
+        return wrong(words)
     if comparisons <= 0:
         return wrong(f"The number of comparisons must be positive, got {comparisons}.")
     if not _near(comparisons, 1600):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from alignbook.behaviors import two_differences
-from alignbook.exercises.verdict import Verdict, forgiving, right, wrong
+from alignbook.exercises.verdict import Verdict, forgiving, known_mistake, right, wrong
 
 FAIR_LENGTH = math.sqrt(4 / 7)  # of the puzzle's shortest pooled difference
 NINETY = 1.2815515655446004  # where the normal law's distribution function is .9
@@ -21,9 +21,8 @@ def check_ratio(ratio: float) -> Verdict:
         12 / 7: "The sign of the scalar product: the cosine of 120 degrees is negative.",
         1 / 6: "The other way round: the first one over the second one.",
     }
-    for mistake, words in mistakes.items():
-        if math.isclose(ratio, mistake, rel_tol=1e-2):
-            return wrong(words)
+    if words := known_mistake(ratio, mistakes, rel_tol=1e-2):
+        return wrong(words)
     if not math.isclose(ratio, 6, rel_tol=1e-3):
         return wrong("It is (9 + <b1, b2>) over (4 + <b1, b2>).")
     return right("The weak one is slowed by the angle a little more than by its length; it is not reversed.")
@@ -108,9 +107,8 @@ def check_noise(noise: float) -> Verdict:
         1 / (2 * NINETY): "That is the weak behavior alone; the strong one costs something.",
         FAIR_LENGTH / (2 * 0.9): "The 90 percent go through the normal law: its quantile is 1.2816.",
     }
-    for mistake, words in mistakes.items():
-        if math.isclose(noise, mistake, rel_tol=5e-3):
-            return wrong(words)
+    if words := known_mistake(noise, mistakes, rel_tol=5e-3):
+        return wrong(words)
     if not math.isclose(noise, answer, rel_tol=1e-2):
         return wrong("Find the length of the shortest pooled difference, then solve for s.")
     return right(f"At s = {answer:.3f} the fairest head has both at 90 percent exactly.")

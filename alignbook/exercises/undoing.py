@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from alignbook.dynamics import two_layer_flow
-from alignbook.exercises.verdict import Verdict, forgiving, right, wrong
+from alignbook.exercises.verdict import Verdict, forgiving, known_mistake, right, wrong
 
 BETA, DISTANCE, HEAD, FEATURE = 0.1, 4.0, 0.5, 1.0
 
@@ -41,9 +41,8 @@ def check_separation(separation: float) -> Verdict:
         DISTANCE * FEATURE: "That is the separation at the start; on the way the feature shrinks as well.",
         0.0: "If a were 0, w would have to be imaginary: look at what never changes.",
     }
-    for slip, words in slips.items():
-        if math.isclose(separation, slip, abs_tol=2e-3):
-            return wrong(words)
+    if words := known_mistake(separation, slips, rel_tol=1e-9, abs_tol=2e-3):
+        return wrong(words)
     if not math.isclose(separation, answer, abs_tol=2e-3):
         return wrong(
             "At log-odds 0 one of the two factors is 0. Which one can be, if w squared less twice a squared stays?"

@@ -3,7 +3,8 @@
 A checker never raises on a wrong answer: a reader's notebook goes on, and the sentence is the teaching.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
@@ -37,6 +38,18 @@ def right(message: str) -> Verdict:
 def wrong(message: str) -> Verdict:
     """Return the verdict of an answer that is not right yet, with what to look at."""
     return Verdict(False, message)
+
+
+def known_mistake(value: float, mistakes: Mapping[float, str], rel_tol: float = 1e-3, abs_tol: float = 0.0) -> str:
+    """Return the words on the first mistake that gives this number; none if no mistake does.
+
+    >>> known_mistake(2.0, {2.0: "That is in bits.", 3.0: "That is in trits."})
+    'That is in bits.'
+    """
+    near = (
+        words for mistake, words in mistakes.items() if math.isclose(value, mistake, rel_tol=rel_tol, abs_tol=abs_tol)
+    )
+    return next(near, "")
 
 
 def forgiving(checker: Callable[..., Verdict]) -> Callable[..., Verdict]:

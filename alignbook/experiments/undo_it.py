@@ -75,7 +75,7 @@ OPTIONS = (
     "aligned on 1 and 2, base on 3",
     "aligned on 1, base on 2 and 3",
     "base on all three",
-    "another share of the clocks",
+    "none of these",
 )
 
 
