@@ -23,6 +23,7 @@ MOST_MINUTES, ROUNDING = 60, 2
 EVERYDAY = {"alignment", "answer", "baseline", "bit", "chosen", "comparison", "concentration", "curvature", "features"}
 EVERYDAY |= {"frontier", "group", "law", "likelihood", "margin", "prompt", "reach", "rejected", "score", "support"}
 EVERYDAY |= {"advantage", "behavior", "embedding", "simplex", "surprise", "token", "policy", "beta", "head", "body"}
+EVERYDAY |= {"length", "letter", "type"}
 LOCAL = {"prf:proof", "folded", "exercise", "solution", "solution-start", "Exercises"}
 
 CHAPTER_LINK = re.compile(r"\{(?:ref|doc)\}`(?:Chapter )?(\d+) </?chapter")
