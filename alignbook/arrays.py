@@ -71,6 +71,8 @@ def as_arrays(*values: Any) -> tuple[Any, ...]:
     """
     xp = namespace(*values)
     floating = [array_api_compat.is_array_api_obj(v) and is_floating(v) for v in values]
+    if all(floating):
+        return (xp, *values)
     like = next(itertools.compress(values, floating), None)
     device = None if like is None else array_api_compat.device(like)
     dtype = xp.float64 if like is None else like.dtype

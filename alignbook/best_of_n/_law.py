@@ -43,7 +43,8 @@ def best_of_n(ref_log_p: LogLaw, reward: Values, n: Scalar | None = None, *, log
     ladder = _ladder(log_p, reward)
     log_better = log_n + ladder.log_better
     law = ladder.log_share - bounded_exp(log_better) + log_some_of(log_n + ladder.log_as_good)
-    law = log_softmax(xp.where(log_better < LARGEST_EXPONENT, law, -math.inf))  # takes off the rounding of long sums
+    law = xp.where(log_better < LARGEST_EXPONENT, law, -math.inf)
+    law = law - xp.log(xp.sum(xp.exp(law), axis=-1, keepdims=True))  # takes off the rounding of long sums
     law = xp.take_along_axis(law, xp.broadcast_to(ladder.back, law.shape), axis=-1)
     return xp.astype(law, as_arrays(ref_log_p)[1].dtype)
 
@@ -127,7 +128,7 @@ def _ladder(log_p: Array, reward: Array) -> _Ladder:
     possible = log_p > -math.inf
     at_most, above = (xp.where(possible, part, -1.0) for part in (at_most, above))
     below, at = (xp.where(possible, part, -2.0) for part in (below, at))
-    better, as_good = log_minus_log(xp.stack([above, at - at_most]), xp.stack([at_most, below - at_most]))
+    better, as_good = log_minus_log(above, at_most), log_minus_log(at - at_most, below - at_most)
     return _Ladder(xp.argsort(order, axis=-1, stable=False), log_p - at, better, as_good)
 
 
