@@ -2,7 +2,7 @@ r"""What a group of sampled answers says about the gradient: REINFORCE, RLOO, GR
 
 Training cannot sum over all answers. It draws a group of K answers from the policy, gives each an advantage, and moves
 along the mean of advantage times score. All methods here share that mean, `score_gradient`; they differ in how
-advantages are made from the values of the group, and the caller composes the two:
+advantages are made from the values of the group, and the caller composes the two::
 
     values = at_answers(penalized_reward(log_p, ref_log_p, reward, beta), samples)     # KL in the reward
     estimate = score_gradient(log_p, samples, rloo_advantages(values))

@@ -23,6 +23,15 @@ UNTYPESET = """() => document.querySelectorAll(".math").length
   - document.querySelectorAll(".math:has(mjx-container)").length + document.querySelectorAll("mjx-merror").length"""
 OUT_OF_BOX = """() => [...document.querySelectorAll("figure.alignbook-chart svg")].filter((svg) =>
   svg.getBoundingClientRect().right > svg.closest("figure").getBoundingClientRect().right + 1).length"""
+# Names of a table's code whose letters go over the end of a line other than at a marked place.
+BROKEN = """() => [...document.querySelectorAll("article :is(td, th) code .pre")].filter((name) => {
+  const range = document.createRange();
+  return [...name.childNodes].some((part) => part.nodeType === Node.TEXT_NODE
+    && (range.selectNodeContents(part), new Set([...range.getClientRects()].map((box) => box.top)).size > 1));
+}).map((name) => name.textContent)"""
+CUT = """() => [...document.querySelectorAll("nav a")].filter((link) => link.offsetParent
+  && link.scrollWidth > link.clientWidth + 1 && getComputedStyle(link).display !== "inline")
+  .map((link) => link.textContent.trim())"""
 SERIOUS = ("serious", "critical")
 INK = "() => getComputedStyle(document.querySelector('figure.alignbook-chart svg text')).fill"
 
@@ -82,6 +91,7 @@ def faults(tab):
 def test_a_page_is_whole_over_http_without_the_network_and_has_no_serious_barrier_in_light_or_dark(tab, site, page):
     open_page(tab, f"{site}/{page}")
     assert faults(tab) == {}
+    assert tab.evaluate(CUT) == []
     light = barriers(tab, impacts=SERIOUS)
     turn(tab, "dark")
     tab.wait_for_function("() => document.documentElement.dataset.theme === 'dark'")
@@ -93,6 +103,7 @@ def test_a_page_is_whole_as_a_file_without_the_network_and_no_wider_than_a_phone
     open_page(tab, (built_book / page).as_uri(), width=390)
     assert faults(tab) == {}
     assert tab.evaluate("document.scrollingElement.scrollWidth") <= 390
+    assert tab.evaluate(BROKEN) == []
     if page in CHAPTERS:
         tab.evaluate("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")
         tab.wait_for_function(SETTLED)

@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 import nbformat
 import pytest
+from alignbook_pages.markup import let_break
 from bs4 import BeautifulSoup, Tag
 
 import alignbook
@@ -86,6 +87,18 @@ def test_outside_links_stand_in_the_text_alone(pages):
     for name, page in pages.items():
         for part in page.select("header, nav, .bd-sidebar, .bd-header-article, .bd-footer-content"):
             assert not [link for link in part.select("a[href]") if urlsplit(str(link["href"])).netloc], name
+
+
+@pytest.mark.parametrize(
+    "marked",
+    ["log_p", "0.05", "eval_rewards/|accuracies", "scale_rewards=|False", "frac_|reward_|zero_|std", "test_a.py",
+     "alignbook.|behaviors.|permuted_|distinguishability()", "check_margin(|your_margin)"],
+)  # fmt: skip
+def test_code_may_break_after_marks_that_join_names_and_in_long_names(marked):
+    page = BeautifulSoup(f"<code><span>{marked.replace('|', '')}</span></code>", "html.parser")
+    let_break(page, page.span)
+    assert "|".join(page.span.strings) == marked
+    assert len(page.select("wbr")) == marked.count("|")
 
 
 def test_a_chapter_weighs_less_than_its_limit(built_book, chapters):

@@ -7,6 +7,9 @@ from docutils import nodes
 from sphinx.application import Sphinx
 
 FOLDED = "div.admonition.dropdown"
+JOINTS = re.compile(r"(?<=[a-z)][/.(=])(?=[A-Za-z_]{3})")  # where code in a line of text may break: rewards/|margins
+UNDERSCORES = re.compile(r"(?<=[a-z]_)(?=[a-z])")  # and where a long name may
+LONG = 16
 PLAIN_TOKENS = ("n", "p", "w")  # names, punctuation and blanks have the color of the code around them
 
 
@@ -32,6 +35,9 @@ def repair(app: Sphinx, page: str, template: str, context: dict[str, object], do
         entry["role"] = "listitem"
     for title in body.select("p.sidebar-title:empty"):
         title.decompose()
+    for words in body.select("code.literal .pre"):
+        if isinstance(words.string, NavigableString):
+            let_break(body, words)
     for token in body.select(", ".join(f".highlight span.{plain}" for plain in PLAIN_TOKENS)):
         token.unwrap()  # code in the text's own color needs no markup: a fifth of a page of code
     context["body"] = body.decode(formatter="html5")
@@ -56,3 +62,16 @@ def untitled_proof(body: BeautifulSoup, box: Tag) -> Tag:
     if isinstance(word, NavigableString):
         word.replace_with(word.removeprefix("Proof. "))
     return title
+
+
+def let_break(body: BeautifulSoup, words: Tag) -> None:
+    """Mark where a piece of code may break: a browser breaks names at blanks alone, or else anywhere."""
+    parts = [
+        part
+        for piece in JOINTS.split(words.text)
+        for part in (UNDERSCORES.split(piece) if len(piece) > LONG else [piece])
+    ]
+    words.string = parts[0]
+    for part in parts[1:]:
+        words.append(body.new_tag("wbr"))
+        words.append(part)
