@@ -96,16 +96,16 @@ def describe(table: Table, settings: Settings) -> str:
     kl, bound, estimate, wins, most = (abs(table[name][table["part"].index("now")]) for name in COLUMNS[5:])
     best = table["share"][TENTHS - 1]
     said = (
-        f"Best of {settings['n']:,} from {settings['answers']} answers, {settings['reward']}: {kl:.2f} nats from the "
-        f"reference; the bound says {bound:.2f}, the estimator {estimate:.2f}. It wins {percent(wins)}, at most "
-        f"{percent(most)}, and gives the best tenth with {percent(best)}"
+        f"Best of {settings['n']:,} from {settings['answers']} answers, {settings['reward']}: {kl:.2f} nats; bound "
+        f"{bound:.2f}, estimate {estimate:.2f}. It wins {percent(wins)}, at most {percent(most)}. The best tenth has "
+        f"{percent(best)} of its law"
     )
     count = table["step"][-1]
     if not count:
         return f"{said}."
     last = zip(table["step"], table["tenth"], table["share"], strict=True)
     hits = sum(share for step, tenth, share in last if step == count and tenth == TENTHS)
-    return f"{said}; drawn {'once' if count == 1 else f'{count} times'}, it gave it {round(hits * count)} of {count}."
+    return f"{said} and {round(hits * count)} of {count} drawn."
 
 
 def percent(share: float) -> str:

@@ -8,7 +8,7 @@ from alignbook import figures
 from alignbook.experiments.what_does_one_more_draw_buy import EXPERIMENT, TENTHS
 from alignbook.labs.lab import GUESS, LAST, NOW, Lab
 
-CURVES = {"exact": "kl", "bound": "bound", "estimator": "estimate"}
+CURVES = {"exact": "kl", "bound": "bound", "estimate": "estimate"}
 BEST_OF_N, BOUND, ESTIMATE = (figures.PALETTE[place] for place in (1, 3, 4))
 ASKED = 64  # the number of draws that the question asks about
 
@@ -53,7 +53,10 @@ def _divergence(data: alt.NamedData) -> Any:
     x = alt.X("n:Q", title="draws N (log scale)", scale=alt.Scale(type="log", domain=[1, 1e6], nice=False), axis=axis)
     scale = alt.Scale(domain=[0, 14], nice=False)
     names = list(CURVES)
-    color = alt.Color("curve:N", title=None, scale=alt.Scale(domain=names, range=[BEST_OF_N, BOUND, ESTIMATE]))
+    row = alt.Legend(columns=3)
+    color = alt.Color(
+        "curve:N", title=None, legend=row, scale=alt.Scale(domain=names, range=[BEST_OF_N, BOUND, ESTIMATE])
+    )
     dashes = alt.Scale(domain=names, range=[figures.DASHES[k] for k in (0, 3, 2)])
     curves = (
         alt.Chart(data)
@@ -62,15 +65,13 @@ def _divergence(data: alt.NamedData) -> Any:
         .transform_calculate(curve=f"{ {field: name for name, field in CURVES.items()} }[datum.of]")
         .encode(
             x=x,
-            y=alt.Y("nats:Q", title="nats from the reference", scale=scale),
+            y=alt.Y("nats:Q", title="nats", scale=scale),
             color=color,
-            strokeDash=alt.StrokeDash("curve:N", title=None, scale=dashes),
+            strokeDash=alt.StrokeDash("curve:N", title=None, legend=row, scale=dashes),
         )
     )
     place = (
-        alt.Chart(data)
-        .transform_filter("datum.part === 'now'")
-        .encode(x=x, y=alt.Y("kl:Q", title="nats from the reference", scale=scale))
+        alt.Chart(data).transform_filter("datum.part === 'now'").encode(x=x, y=alt.Y("kl:Q", title="nats", scale=scale))
     )
     guess = alt.Chart(data).transform_filter(GUESS).transform_calculate(n=f"{ASKED}")
     return alt.layer(
@@ -78,7 +79,7 @@ def _divergence(data: alt.NamedData) -> Any:
         curves.transform_filter(LAST).mark_line(opacity=0.3, clip=True),
         place.transform_filter(NOW).mark_point(color=BEST_OF_N, filled=True, size=110, opacity=1),
         guess.mark_point(shape="diamond", size=140, filled=False, strokeWidth=2.5, color=figures.INK).encode(
-            x=x, y=alt.Y("guess:Q", title="nats from the reference", scale=scale)
+            x=x, y=alt.Y("guess:Q", title="nats", scale=scale)
         ),
     ).properties(height=200)
 

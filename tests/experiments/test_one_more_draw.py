@@ -87,8 +87,8 @@ def test_counts_grow_and_end_at_all_draws():
 def test_the_sentence_names_what_the_chart_shows():
     table, settings = last(answers="a thousand", reward="right or wrong", drawn="1000 times")
     said = EXPERIMENT.describe(table, settings)
-    assert re.search(r"1\.20 nats .* bound says 3\.17, the estimator 3\.17\. It wins 85\.0 %, at most 98\.5 %", said)
-    assert "drawn once, it gave it" in EXPERIMENT.describe(*last(drawn="once"))
+    assert re.search(r"1\.20 nats; bound 3\.17, estimate 3\.17\. It wins 85\.0 %, at most 98\.5 %", said)
+    assert re.search(r"99\.9 % of its law and 1 of 1 drawn\.$", EXPERIMENT.describe(*last(drawn="once")))
     assert [percent(x) for x in (0.5, 0.9995, 1e6 / (1e6 + 1), 1.0)] == ["50.0 %", "99.95 %", "99.9999 %", "100.0 %"]
 
 
