@@ -416,16 +416,14 @@ def test_sanovs_theorem_on_half_spaces():
 
 def test_sanovs_theorem_on_a_set_that_is_not_convex():
     """Outside a cube around p, in the largest difference of shares: the rate is that of the nearest law of a grid."""
-    for seed in range(10):
-        log_p = laws(700 + seed, 3, 1)[0]
-        counts = types(3, 300)
-        apart = np.max(np.abs(counts / 300 - np.exp(log_p)), axis=-1) >= 0.15
-        grid = types(3, 600) / 600
+    counts, grid = types(3, 150), types(3, 300) / 300
+    for log_p in laws(40, 3):
+        apart = np.max(np.abs(counts / 150 - np.exp(log_p)), axis=-1) >= 0.15
         outside = np.max(np.abs(grid - np.exp(log_p)), axis=-1) >= 0.15
         with np.errstate(divide="ignore"):
             nearest = np.min(kl_divergence(np.log(grid[outside]), log_p))
-        rate = -log_chance(log_p, counts, apart) / 300
-        assert rate == pytest.approx(nearest, abs=2 * math.log(301) / 300)
+        rate = -log_chance(log_p, counts, apart) / 150
+        assert rate == pytest.approx(nearest, abs=2 * math.log(151) / 150)
 
 
 def test_a_set_without_an_interior_may_hold_no_type():
@@ -497,3 +495,34 @@ def test_where_two_laws_are_nearest_the_kept_letters_are_neither():
     assert mean[0] == pytest.approx(0.5, abs=1e-9)
     near = tilt(np.log([0.5, 0.5]), np.array([1.0, 0.0]), 1 / math.log(4))
     assert np.exp(near[0]) == pytest.approx(0.8)
+
+
+# Sampling
+
+
+def test_a_law_conditioned_is_as_far_at_every_order():
+    """Top-p keeps the likeliest answers: minus the logarithm of their mass at every order; inf the other way."""
+    for log_p in laws(41, 5):
+        kept_ones = log_p >= np.sort(log_p)[-3]
+        cut = normalized(np.where(kept_ones, log_p, -np.inf))
+        mass = np.exp(log_p[kept_ones]).sum()
+        for order in (0.0, 0.5, 1.0, 2.0, np.inf):
+            assert renyi_divergence(cut, log_p, order) == pytest.approx(-math.log(mass), abs=1e-11)
+        assert renyi_divergence(log_p, cut, 1.0) == renyi_divergence(log_p, cut, 2.0) == np.inf
+        assert renyi_divergence(log_p, cut, 0.5) < np.inf
+
+
+def test_a_temperature_draws_from_an_escort_law():
+    for log_p, temperature in zip(laws(42), np.random.default_rng(43).uniform(0.2, 0.9, INSTANCES), strict=True):
+        escort = normalized(log_p / temperature)
+        np.testing.assert_allclose(tilt(log_p, log_p, temperature / (1 - temperature)), escort, atol=1e-11)
+
+
+def test_pairs_that_agree_estimate_order_two():
+    """Three samples, all 4^3 outcomes: the mean share of agreeing pairs is the sum of squares."""
+    for log_p in laws(44):
+        p, mean = np.exp(log_p), 0.0
+        for drawn in itertools.product(range(4), repeat=3):
+            agreeing = sum(a == b for a, b in itertools.combinations(drawn, 2))
+            mean += math.prod(p[list(drawn)]) * agreeing / 3
+        assert mean == pytest.approx(math.exp(-renyi_cross_entropy(log_p, log_p, 2.0)), rel=1e-12)
