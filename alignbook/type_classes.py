@@ -93,10 +93,18 @@ def log_class_probability(log_p: LogLaw, counts: Int[Array, "types letters"]) ->
     length = int(xp.sum(counts[0, :]))
     if bool(xp.any(xp.sum(counts, axis=-1) != length)):
         raise ValueError(f"`counts` must sum to one length, got {length} and others.")
-    c = xp.arange(length + 1, dtype=log_p.dtype, device=array_api_compat.device(log_p))
-    excess = _excess(c)
-    tables = _divergence_term(log_p[..., None], c, length) + excess
-    return excess[-1] - sum(_at(tables[..., i, :], counts[:, i]) for i in range(counts.shape[-1]))
+    device = array_api_compat.device(log_p)
+    whole = _excess(xp.asarray([length], dtype=log_p.dtype, device=device))
+    if counts.shape[0] <= length:  # a table over all counts would be longer than the list
+        drawn = xp.astype(counts.T, log_p.dtype)
+        return whole - sum(_term(log_p[..., i, None], drawn[i, :], length) for i in range(counts.shape[-1]))
+    tables = _term(log_p[..., None], xp.arange(length + 1, dtype=log_p.dtype, device=device), length)
+    return whole - sum(_at(tables[..., i, :], counts[:, i]) for i in range(counts.shape[-1]))
+
+
+def _term(log_p: Array, c: Array, length: int) -> Array:
+    """Return what a letter's count takes off the log of its type's chance."""
+    return _divergence_term(log_p, c, length) + _excess(c)
 
 
 def _at(table: Array, c: Array) -> Array:
@@ -137,11 +145,11 @@ def _excess(c: Array) -> Array:
     xp = namespace(c)
     table = xp.asarray(_table(), dtype=c.dtype, device=array_api_compat.device(c))
     small = c < TABLE
-    exact = xp.take(table, xp.reshape(xp.astype(xp.where(small, c, 0.0), xp.int64), (-1,)), axis=0)
+    exact = table[xp.astype(xp.where(small, c, 0.0), xp.int64)]
     large = xp.where(small, 1.0 * TABLE, c)
     inverse = 1 / large**2
     series = (1 / 12 - inverse * (1 / 360 - inverse * (1 / 1260 - inverse / 1680))) / large
-    return xp.where(small, xp.reshape(exact, c.shape), xp.log(2 * math.pi * large) / 2 + series)
+    return xp.where(small, exact, xp.log(2 * math.pi * large) / 2 + series)
 
 
 def _table() -> list[float]:

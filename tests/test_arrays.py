@@ -53,6 +53,14 @@ def test_log1mexp_ends_at_minus_infinity_and_zero():
     assert arrays.log1mexp(np.array([0.0, -math.inf, -1e4])).tolist() == [-math.inf, 0.0, 0.0]
 
 
+def test_log_normal_cdf_keeps_its_digits_in_both_tails():
+    x = np.concatenate([np.linspace(-12, 12, 401), -np.geomspace(12, 1e6, 60), [-1e-300]])
+    with mp.workdps(exact.DIGITS):
+        expected = [mp.log(mp.erfc(-mpf(float(v)) / mp.sqrt(2)) / 2) for v in x]
+    exact.assert_close(arrays.log_normal_cdf(x), expected, relative=5e-14)
+    assert arrays.log_normal_cdf(np.array([-math.inf, math.inf])).tolist() == [-math.inf, 0.0]
+
+
 @given(st.lists(st.one_of(st.floats(-1e3, 1e3), st.sampled_from([0.0, -math.inf])), min_size=1, max_size=8))
 def test_logsumexp_is_the_logarithm_of_the_sum(x):
     with mp.workdps(exact.DIGITS):

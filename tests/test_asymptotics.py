@@ -12,6 +12,7 @@ import exact
 import numpy as np
 import pytest
 from mpmath import mp, mpf
+from scipy.integrate import quad
 from scipy.optimize import minimize_scalar
 from scipy.special import log_ndtr
 from scipy.stats import binom
@@ -22,6 +23,7 @@ from alignbook.asymptotics import (
     bahadur_rao,
     finite_length,
     fixed_n_limits,
+    gaussian_finite_length,
     lattice_gap,
     limits,
     log_mgf,
@@ -29,7 +31,8 @@ from alignbook.asymptotics import (
     refined_gap,
     scaled_cumulant,
 )
-from alignbook.information import variance
+from alignbook.best_of_n import best_of_n
+from alignbook.information import kl_divergence, variance
 from alignbook.tilting import tilt_to_kl
 
 COIN, HEADS = np.log([0.5, 0.5]), np.array([1.0, 0.0])
@@ -258,6 +261,56 @@ def test_the_tail_of_bahadur_and_rao_is_void_where_it_says_nothing():
 # Bad input
 
 
+# Letters of normal reward
+
+
+def largest_of_normals(log_n):
+    """KL to the tilt, mean beyond the tilt's and variance of the largest of N normals, by adaptive quadrature."""
+    shift = math.sqrt(2 * log_n)
+
+    def log_ratio(y):  # to the tilt, at y beyond its mean: N F^(N - 1) over e^(shift z - log N)
+        z = shift + y
+        log_below = -math.exp(log_n + log_ndtr(-z)) if z > 8 else math.expm1(log_n) * log_ndtr(z)
+        return log_below - shift * y
+
+    places = np.array([-24, -12, -8, -6, -4, -2, 0, 2, 4, 8, 16, 32, 60]) / max(shift, 1)
+
+    def mean_of(value):
+        def weighed(y):
+            return math.exp(log_ratio(y) - y**2 / 2) / math.sqrt(2 * math.pi) * value(y)
+
+        return math.fsum(quad(weighed, *ends, epsabs=1e-16, epsrel=1e-13)[0] for ends in itertools.pairwise(places))
+
+    beyond = mean_of(lambda y: y)
+    return mean_of(log_ratio), beyond, mean_of(lambda y: (y - beyond) ** 2), mean_of(lambda y: 1.0)
+
+
+@pytest.mark.parametrize(
+    ("n", "rate"), [(1, 0.001), (1, 0.3), (1.5, 0.9), (10, 0.1), (100, 0.1), (70, 0.8), (1000, 0.6)]
+)
+def test_letters_of_normal_reward_by_quadrature(n, rate):
+    found = gaussian_finite_length(n, rate)
+    gap, beyond, spread, mass = largest_of_normals(n * rate)
+    assert mass == pytest.approx(1, abs=1e-12)
+    shift = math.sqrt(2 * n * rate)
+    assert float(found.kl_best_of_n_to_tilt) == pytest.approx(gap, rel=1e-10)
+    assert float(found.best_of_n.reward) == pytest.approx(math.sqrt(n) * (shift + beyond), rel=1e-12)
+    assert float(found.best_of_n.variance) == pytest.approx(n * spread, rel=1e-10)
+    assert [float(part) for part in found.tilt] == pytest.approx([n * math.sqrt(2 * rate), n * rate, n], rel=1e-14)
+    assert float(found.best_of_n.kl) == pytest.approx(n * rate - 1 + math.exp(-n * rate), rel=1e-13, abs=1e-15)
+
+
+def test_letters_of_normal_reward_at_one_draw_and_against_a_fine_lattice():
+    one = gaussian_finite_length(9, 0.0)
+    assert [float(part) for part in one.best_of_n] == pytest.approx([0.0, 0.0, 9.0], abs=1e-12)
+    assert float(one.kl_best_of_n_to_tilt) == 0
+    values = np.linspace(-9, 9, 20_001)  # one letter, its law by sums
+    law = normalized(-(values**2) / 2)
+    gap = kl_divergence(best_of_n(law, values, log_n=1.2), tilt_to_kl(law, values, 1.2).log_p)
+    found = gaussian_finite_length(1, 1.2)
+    assert float(found.kl_best_of_n_to_tilt) == pytest.approx(float(gap), abs=1e-6)  # the square of the spacing
+
+
 def test_bad_arguments():
     calls = {
         lambda: log_mgf(COIN, HEADS, math.inf): "`t` must be finite, got inf.",
@@ -269,6 +322,9 @@ def test_bad_arguments():
         lambda: finite_length(COIN, HEADS, 0, 0.1): "`length` must be at least 1, got 0.0.",
         lambda: finite_length(COIN, HEADS, 5, math.inf): "`rate` must be finite, got inf.",
         lambda: finite_length(COIN, HEADS, 5, 0.1).scaled_cumulants(math.inf): "`order` must be finite, got inf.",
+        lambda: gaussian_finite_length(0.5, 0.1): "`length` must be at least 1, got 0.5.",
+        lambda: gaussian_finite_length(5, -0.1): "`rate` must be at least 0, got -0.1.",
+        lambda: gaussian_finite_length(5, math.inf): "`rate` must be finite, got inf.",
         lambda: refined_gap(0, 1.0, 1.0): "`length` must be positive, got 0.0.",
         lambda: lattice_gap(10, 1.0, 1.0, 0.0, 0.0): "`span` must be positive, got 0.0.",
         lambda: lattice_gap(10, 1.0, 1.0, 1.0, math.nan): "`offset` must be finite, got nan.",

@@ -101,10 +101,27 @@ def sizes(x):
     return x.reward + arrays.namespace(x.reward).astype(type_classes.log_class_size(counts(x)), x.reward.dtype)
 
 
+def chain(x):
+    """A chain of five letters, each following each."""
+    return arrays.log_softmax(features(x) + x.reward[..., None, :] / 4)
+
+
+def tilted(x):
+    """A tilted chain's parts, of the transitions one row."""
+    found = asymptotics.tilted_chain(chain(x), x.reward[..., None, :], x.order)
+    return found.log_transition[..., 1, :], *found[1:]
+
+
 def whole_answers(x):
     """Accounts and divergences of answers of four letters."""
     found = asymptotics.finite_length(x.q, x.reward, 4, x.order / 20)
     return *found.tilt, *found.best_of_n, *found[2:4], *found.scaled_cumulants(0.5)
+
+
+def gaussian_answers(x):
+    """Accounts and divergence of answers of many Gaussian letters."""
+    found = asymptotics.gaussian_finite_length(40 * x.order, x.beta / 10)
+    return *found.tilt, *found.best_of_n, found.kl_best_of_n_to_tilt
 
 
 def wins(x):
@@ -183,6 +200,7 @@ CALLS = {
     "log_softmax": lambda x: arrays.log_softmax(x.p_logits),
     "log_sigmoid": lambda x: arrays.log_sigmoid(30 * x.reward),
     "log1mexp": lambda x: arrays.log1mexp(-x.beta),
+    "log_normal_cdf": lambda x: arrays.log_normal_cdf(5 * x.reward - 20),
     "masked": lambda x: arrays.masked(x.reward, x.p > -math.inf),
     "draw": lambda x: arrays.draw(x.p, x.order / 4),
     "tie_ranges": lambda x: arrays.tie_ranges(x.reward),
@@ -218,10 +236,13 @@ CALLS = {
     "log_mgf": lambda x: asymptotics.log_mgf(x.q, x.reward, x.order - 1),
     "scaled_cumulant": lambda x: asymptotics.scaled_cumulant(x.q, x.reward, 1 - x.order),
     "rate_function": lambda x: asymptotics.rate_function(x.q, x.reward, x.order / 10 + 1),
+    "markov_log_mgf": lambda x: asymptotics.markov_log_mgf(chain(x), x.reward[..., None, :], 1 - x.order),
+    "tilted_chain": tilted,
     "aligned_letter": lambda x: asymptotics.aligned_letter(x.q, x.reward, x.order / 10),
     "bahadur_rao": lambda x: asymptotics.bahadur_rao(x.q, x.reward, 9 * x.order, 2.2, 1.0),
     "limits": lambda x: asymptotics.limits(x.q, x.reward, x.order / 10)[4:],
     "finite_length": whole_answers,
+    "gaussian_finite_length": gaussian_answers,
     "refined_gap": lambda x: asymptotics.refined_gap(900.0, x.order, x.beta),
     "lattice_gap": lambda x: asymptotics.lattice_gap(900.0, x.order, x.beta, 1.0, x.beta),
     "fixed_n_limits": lambda x: asymptotics.fixed_n_limits(1 + x.order),
@@ -317,7 +338,7 @@ CALLS = {
         5 * x.order, x.beta, 2.0, head=x.reward[..., 0], feature=x.reward[..., 1], flipped=True
     ),
 }
-NOT_DIFFERENTIABLE = {  # places in an order, indices of answers and their counts, root finders, a constant
+NOT_DIFFERENTIABLE = {  # places in an order, indices of answers, their counts, root finders, eigenvectors, a constant
     "draw",
     "sample_answers",
     "inverse_cdf",
@@ -326,6 +347,7 @@ NOT_DIFFERENTIABLE = {  # places in an order, indices of answers and their count
     "tilt_to_kl",
     "sample_best_of_n by noise",
     "aligned_letter",
+    "tilted_chain",
     "limits",
     "finite_length",
     "bahadur_rao",
