@@ -18,8 +18,8 @@ def main() -> None:
             began = time.process_time()
             content = record(lab)
             spent = time.process_time() - began
-            runs, kilobytes = len(content["runs"]), len(json.dumps(content)) / 1000
-            print(f"  {lab.name:24} {runs:4} runs {spent:6.2f} s {kilobytes:7.1f} KB")
+            runs, kilobytes = len(content["runs"]), len(json.dumps(content, separators=(",", ":"))) / 1000
+            print(f"  {lab.name:34} {runs:4} runs {spent:6.2f} s {kilobytes:7.1f} KB")
 
 
 if __name__ == "__main__":
