@@ -7,7 +7,10 @@ import altair as alt
 from alignbook import figures
 from alignbook.experiments.what_does_the_order_do import EXPERIMENT, KINDS, MEASURES
 from alignbook.labs.lab import LAST, NOW, Lab
-from alignbook.labs.shared import bars, colors, said
+from alignbook.labs.shared import bars, said
+
+SERIES = figures.series("measure", MEASURES)
+COLORS = alt.Scale(domain=list(MEASURES), range=list(figures.PALETTE[3:6]))  # the answers have the first three
 
 
 def chart(data: alt.NamedData) -> alt.HConcatChart:
@@ -18,7 +21,9 @@ def chart(data: alt.NamedData) -> alt.HConcatChart:
         ),
         y=alt.Y("nats:Q", title="nats", scale=alt.Scale(domain=[0, 20], nice=False)),
     )
-    curves = base.transform_filter("datum.part === 'curve'").encode(**figures.series("measure", MEASURES))
+    curves = base.transform_filter("datum.part === 'curve'").encode(
+        color=alt.Color("measure:N", scale=COLORS), strokeDash=SERIES["strokeDash"]
+    )
     right = alt.layer(
         curves.transform_filter(NOW).mark_line(clip=True),
         curves.transform_filter(LAST).mark_line(opacity=0.3, clip=True),
@@ -31,7 +36,7 @@ def chart(data: alt.NamedData) -> alt.HConcatChart:
 def _point(base: Any) -> list[Any]:
     """Return the layers of the point on the chosen curve: filled where it is, hollow where it stood before."""
     point = base.transform_filter("datum.part === 'point'").encode(
-        color=alt.Color("measure:N", scale=colors(MEASURES), legend=None)
+        color=alt.Color("measure:N", scale=COLORS, legend=None)
     )
     return [
         point.transform_filter(LAST).mark_point(filled=False, size=120, clip=True),
