@@ -28,6 +28,12 @@
     watch();
   });
 
+  // The theme takes the focus off a button of its bar once it is pressed; a keyboard would start again at the top.
+  document.addEventListener("click", ({ detail, target }) => {
+    const button = detail === 0 && target.closest("button"); // 0: pressed by key
+    setTimeout(() => button && document.activeElement === document.body && button.focus());
+  }, true);
+
   // On paper every fold is open.
   let opened = [];
   window.addEventListener("beforeprint", () => {

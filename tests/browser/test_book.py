@@ -158,6 +158,17 @@ def test_the_keyboard_opens_a_folded_solution_and_charts_take_the_ink_of_the_the
     assert sum(map(int, tab.evaluate(INK)[4:-1].split(","))) > 3 * 170
 
 
+def test_the_keyboard_stays_on_a_switch_that_it_presses(tab, site):
+    open_page(tab, f"{site}/{PAGES[0]}")
+    modes = set()
+    for switch in [".theme-switch-button"] * 3 + [".primary-toggle"] * 2:
+        tab.locator(switch).focus()
+        tab.keyboard.press("Enter")
+        tab.wait_for_function("(button) => document.querySelector(button) === document.activeElement", arg=switch)
+        modes.add(tab.evaluate("document.documentElement.dataset.mode"))
+    assert modes == {"light", "dark", "auto"}
+
+
 def test_a_chart_is_announced_in_words(tab, site):
     open_page(tab, f"{site}/{CHAPTERS[0]}")
     figure = tab.locator("figure.alignbook-chart").first
