@@ -58,15 +58,15 @@ def test_the_first_pull_follows_the_pooled_difference_within_its_bound(seed):
     signed = data.labels[..., None] * data.embeddings
     b, pooled = mean_difference(*data), shares @ mean_difference(*data)
     moment = np.linalg.eigvalsh(np.einsum("i,ijk,ijl->kl", shares / 40, signed, signed))[-1]
-    rho = beta**2 * time * moment / 4
+    epsilon = beta**2 * time * moment / 4
     u = flow(data, beta, time, shares)
-    bound = rho * beta * time / 2 * np.linalg.norm(pooled)
+    bound = epsilon * beta * time / 2 * np.linalg.norm(pooled)
     assert np.linalg.norm(u - beta * time / 2 * pooled) <= bound + 1e-9
     margins = beta * signed.mean(axis=1) @ u
     gaps = np.abs(margins - beta**2 * time / 4 * b @ pooled)
-    assert np.all(gaps <= rho * beta**2 * time / 4 * np.linalg.norm(pooled) * np.linalg.norm(b, axis=-1) + 1e-9)
+    assert np.all(gaps <= epsilon * beta**2 * time / 4 * np.linalg.norm(pooled) * np.linalg.norm(b, axis=-1) + 1e-9)
     cosines = b @ pooled / (np.linalg.norm(b, axis=-1) * np.linalg.norm(pooled))
-    sure = np.abs(cosines) > rho
+    sure = np.abs(cosines) > epsilon
     assert np.array_equal(np.sign(margins[sure]), np.sign(cosines[sure]))
 
 
