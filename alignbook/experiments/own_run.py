@@ -1,4 +1,4 @@
-"""What does your own run say? A reader's log of a preference run, beside what its first rows predict.
+"""Read your own run: a reader's log of a preference run, beside what its first rows predict.
 
 Without noise, with all pairs alike and plain gradient descent, the margin z of DPO obeys z + e^z = 1 + k t, where
 time t is the learning rate summed over the steps: the first rows fix k, and k the rest. What a run does beyond that
@@ -118,7 +118,7 @@ def describe(table: Table, settings: Settings) -> str:
 
 
 EXPERIMENT = Experiment(
-    question="What does your own run say?",
+    question="Read your own run",
     parameters=(FITTED, TRAINING_LOG),
     run=run,
     describe=describe,

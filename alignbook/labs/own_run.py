@@ -1,4 +1,4 @@
-"""The picture of "What does your own run say?": the loss beside its prediction, and the rewards.
+"""The picture of "Read your own run": the loss beside its prediction, and the rewards.
 
 A reader's numbers may be of any size, and axes may not move: heights are shares of a scale, and the scale's marks,
 one, two or five times a power of ten, come with the data.
