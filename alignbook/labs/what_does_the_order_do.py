@@ -22,7 +22,7 @@ def chart(data: alt.NamedData) -> alt.HConcatChart:
         y=alt.Y("nats:Q", title="nats", scale=alt.Scale(domain=[0, 20], nice=False)),
     )
     curves = base.transform_filter("datum.part === 'curve'").encode(
-        color=alt.Color("measure:N", scale=COLORS), strokeDash=SERIES["strokeDash"]
+        color=alt.Color("measure:N", scale=COLORS, legend=alt.Legend()), strokeDash=SERIES["strokeDash"]
     )
     right = alt.layer(
         curves.transform_filter(NOW).mark_line(clip=True),
