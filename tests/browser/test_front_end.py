@@ -237,7 +237,9 @@ def test_reset_leaves_no_ghost_and_the_verdict_says_what_it_is_about(visit):
     lab = visit.opened()
     away(main_sliders(lab).first)
     visit.settle()
-    assert lab.locator(".alignbook-verdict").text_content().endswith("Reset goes back to them.)")
+    verdict = lab.locator(".alignbook-verdict").text_content()
+    assert "At Rate 0.5, which the question is about, it is: 1 units. " in verdict
+    assert verdict.endswith("(Reset goes back there.)")
     assert "the setting before" in lab.text_content()
     lab.get_by_role("button", name="Reset").press("Enter")
     visit.settle()
@@ -249,6 +251,7 @@ def test_a_link_to_a_setting_waits_for_the_prediction_and_stays_in_view(visit):
     visit.load("#lab-labs_sample?rate=1")
     assert visit.lab.get_by_label("Rate (per step)", exact=True).input_value() == "0.5"
     assert abs(visit.lab.bounding_box()["y"]) < 80
+    assert "about the lab as it opens; Rate 1 comes next." in visit.lab.text_content()
     commit(visit.lab)
     visit.settle()
     assert visit.lab.get_by_label("Rate (per step)", exact=True).input_value() == "1"

@@ -165,7 +165,7 @@ function mount(root, lab, source, memory, handle = {}) {
   const dials = controls(lab, parameters, start, source, extras, { change, toggle, reset });
   const shown = display(lab);
   const { chart, words, verdict, key, progress, fault, fold, announced } = shown.elements;
-  const asked = open ? [] : [ask(prediction, commit)];
+  const asked = open ? [] : [ask(prediction, commit, named(memory.settings(), start))];
   const title = heading(root, lab.question);
   const below = [words, verdict, key, progress, fault, dials.rest, fold, announced];
   root.replaceChildren(title, ...asked, dials.main, chart, ...below);
@@ -195,6 +195,12 @@ function mount(root, lab, source, memory, handle = {}) {
   function sync() {
     dials.sync(settings, open);
     fold.hidden = !open;
+  }
+
+  // Names the values of some settings that are not those of others.
+  function named(some, others) {
+    const differs = ({ name }) => name in some && !same(some[name], others[name]);
+    return lab.parameters.filter(differs).map(({ label, name }) => `${label} ${short(some[name])}`).join(", ");
   }
 
   function state(name) {
@@ -287,8 +293,7 @@ function mount(root, lab, source, memory, handle = {}) {
       verdictOf = frame;
     }
     if (verdictOf) {
-      const away = lab.parameters.some(({ name }) => !same(settings[name], start[name]));
-      shown.judge(verdictWords(prediction, guess, verdictOf, away));
+      shown.judge(verdictWords(prediction, guess, verdictOf, named(start, settings)));
     }
     state("done");
     timers.push(setTimeout(settle, SETTLED_AFTER));

@@ -19,16 +19,18 @@ function guessRows(prediction, guess) {
   return points.map((value, i) => ({ ghost: "guess", guess: value, at: prediction.at[i] ?? null }));
 }
 
-// `away` tells that the lab stands at other settings than those the question is about.
-function verdictWords(prediction, guess, { answer, why }, away) {
+// `asked` names the settings that the question is about, where the lab now stands at others.
+function verdictWords(prediction, guess, { answer, why }, asked) {
   const said = guess === null ? "" : `You said: ${guessWords(prediction, guess)}. `;
-  const about = away ? " (This is about the settings the lab opens with; Reset goes back to them.)" : "";
-  return `${said}It is: ${guessWords(prediction, answer)}. ${why}${about}`;
+  const right = guessWords(prediction, answer);
+  return asked
+    ? `${said}At ${asked}, which the question is about, it is: ${right}. ${why} (Reset goes back there.)`
+    : `${said}It is: ${right}. ${why}`;
 }
 
 // Returns a form that calls commit(guess), with null for "Show me anyway". A number's box is empty at first: nobody
-// commits to a value they never chose.
-function ask(prediction, commit) {
+// commits to a value they never chose. `next` names the settings that a link asks for.
+function ask(prediction, commit, next) {
   const { kind, options, at, low, high } = prediction;
   const middle = (low + high) / 2;
   let guess = kind === "points" ? at.map(() => middle) : kind === "number" ? middle : null;
@@ -50,9 +52,10 @@ function ask(prediction, commit) {
     points: () => at.map((x, i) => number(`At ${short(x)}`, (value) => { guess = guess.with(i, value); })),
   };
   const field = make("fieldset", {}, make("legend", {}, prediction.question), ...inputs[kind]());
+  const note = next ? [make("p", {}, make("small", {}, `The question is about the lab as it opens; ${next} comes next.`))] : [];
   const submit = make("button", { type: "submit" }, "Commit");
   const skip = button("Show me anyway", () => commit(null));
-  const form = make("form", { className: "alignbook-ask" }, field, submit, skip);
+  const form = make("form", { className: "alignbook-ask" }, field, ...note, submit, skip);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     commit(guess);
