@@ -36,11 +36,11 @@ MEASURE = Choice("measure", "What counts", MEASURES, MEAN)
 REWARD_OF = Choice("reward", "Reward", tuple(TABLES), "bell")
 BETA = Number(
     "beta",
-    "Beta of soft best-of-N",
+    "Soft beta",
     low=0.25,
     high=4.0,
     start=0.5,
-    unit="standard deviations of the reward",
+    unit="standard deviations",
     log=True,
     grid=(0.25, 0.5, 1.0),
 )

@@ -11,11 +11,11 @@ from alignbook.labs.shared import colors
 
 KL = alt.X("kl:Q", title="KL divergence, nats", scale=alt.Scale(domain=[0, END], nice=False))
 GAIN = alt.Y(
-    "gain:Q", title=f"gain, of the best at {END:.1f} nats", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%")
+    "gain:Q", title=["gain, of", f"best at {END:.1f} nats"], scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%")
 )
 LOST = alt.Y(
     "lost:Q",
-    title="share of the best gain lost",
+    title=["share of", "best gain lost"],
     scale=alt.Scale(type="sqrt", domain=[0, 1], nice=False),
     axis=alt.Axis(format="%", values=[0, 0.01, 0.05, 0.1, 0.25, 0.5, 1]),
 )
@@ -25,7 +25,7 @@ def chart(data: alt.NamedData) -> alt.HConcatChart:
     """Return the chart of the dataset `data`."""
     panels = _curves(data, GAIN), [*_curves(data, LOST), _guessed(data)]
     drawn = (alt.layer(*panel).properties(height=200) for panel in panels)
-    return alt.hconcat(*drawn).properties(usermeta={"phone": [85, 85]})
+    return alt.hconcat(*drawn).properties(usermeta={"phone": [75, 105]})
 
 
 def _curves(data: alt.NamedData, y: alt.Y) -> list[Any]:
