@@ -31,7 +31,7 @@ PATH = 14  # steps of the path, to the best letter's corner
 NEAR = 0.1  # total variation from the touching point that counts as near
 LEAST = 0.04  # types are drawn down to this share of the likeliest one's chance
 
-NATS = Number("rate", "Radius of the ball", 0.02, 0.8, RATE, unit="nats", log=True, grid=(0.05, 0.1, 0.2, 0.4, 0.8))
+NATS = Number("rate", "Ball radius", 0.02, 0.8, RATE, unit="nats", log=True, grid=(0.05, 0.1, 0.2, 0.4, 0.8))
 LENGTH = Number("length", "Length", 5, 200, 100, unit="letters", log=True, grid=(5, 10, 20, 50, 100, 200))
 EXAMPLE = Choice("example", "Letters", tuple(EXAMPLES), "good, fair, poor")
 
