@@ -110,9 +110,12 @@ OPTIONS = ("it falls to 0", "it stays as it is", "it grows like log n", "it grow
 
 
 def growth(table: Table, settings: Settings) -> int:
-    """Return how the gap goes from a thousand letters to a million, by its ratio."""
-    at = {n: gap for part, n, gap in zip(table["part"], table["length"], table["gap"], strict=True) if part == "exact"}
-    return sum(at[TO] / at[FROM] > least for least in (0.5, 1.5, 30))
+    """Return how the gap goes from a thousand letters to a million, by its ratio; the formula's where none is exact."""
+    rows = zip(table["part"], table["length"], table["gap"], table["formula"], strict=True)
+    known = [(math.log(n), formula if gap is None else gap) for part, n, gap, formula in rows if part == "exact"]
+    lengths, gaps = zip(*((n, gap) for n, gap in known if gap is not None), strict=True)
+    first, last = np.interp(np.log([FROM, TO]), lengths, gaps)
+    return sum(bool(last > least * first) for least in (0.5, 1.5, 30))
 
 
 EXPERIMENT = Experiment(

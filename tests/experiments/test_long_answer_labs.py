@@ -206,6 +206,11 @@ def test_the_formula_is_void_for_short_answers_and_right_for_long_ones(letters, 
 def test_the_gap_grows_like_half_of_log_n():
     table, settings = last(how_long_is_long)
     assert how_long_is_long.OPTIONS[how_long_is_long.growth(table, settings)] == "it grows like log n"
+    for changes in ({"letters": "good, fair or poor"}, {"letters": "normal"}):
+        assert how_long_is_long.growth(*last(how_long_is_long, **changes)) == 2
+    for letters in how_long_is_long.LONGEST:
+        assert how_long_is_long.growth(*last(how_long_is_long, letters=letters, draws="64")) == 1
+        assert how_long_is_long.growth(*last(how_long_is_long, letters=letters, draws=SLOWLY)) == 2
     found = gaps(table)
     for n in (1000, 10_000, 100_000):
         assert found[10 * n][0] - found[n][0] == pytest.approx(math.log(10) / 2, abs=30 / n**0.8)
