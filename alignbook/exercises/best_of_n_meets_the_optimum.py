@@ -106,7 +106,7 @@ def check_turning_length(length: float) -> Verdict:
         return wrong(
             f"At {round(0.9 * length)} letters, 10 percent fewer, the tilt leads already, by {lead:.2f}: earlier."
         )
-    return right("More draws, rarer or worse tricks move it up: the harm grows with a squared, the lead with a.")
+    return right("More draws, or more frequent tricks, move it up: the harm grows with a squared, the lead with a.")
 
 
 def _entropy(step: float, shift: float) -> float:
