@@ -29,28 +29,31 @@ def _latest(data: alt.NamedData) -> Any:
 def _moved(data: alt.NamedData) -> Any:
     """Return each set's weight change over the mean of all, at its distinguishability.
 
-    The bar is what permuted labels show, the line the first step's change.
+    The bar is what permuted labels show, the line the first step's change; each dot holds its letter, so that none is
+    covered.
     """
     x, low = (
         alt.X(
             f"{column}:Q",
             title="distinguishability",
-            scale=alt.Scale(domain=[0, 4.2], nice=False),
-            axis=alt.Axis(values=[0, 1, 2, 3, 4]),
+            scale=alt.Scale(domain=[1.2, 4.2], nice=False, zero=False),
+            axis=alt.Axis(values=[1.5, 2, 2.5, 3, 3.5, 4], format="~g"),
         )
         for column in ("delta", "low")
     )
-    y = alt.Y("moved:Q", title="relative change", scale=alt.Scale(domain=[0, 1.6]))
+    scale, axis = alt.Scale(domain=[0.4, 1.6], nice=False, zero=False), alt.Axis(values=[0.6, 0.8, 1, 1.2, 1.4])
+    y = alt.Y("moved:Q", title="relative change", scale=scale, axis=axis)
     base = _latest(data).encode(x=x, y=y)
     now = base.transform_filter(NOW)
     first = alt.Chart(data).transform_filter(NOW).transform_filter("datum.step === 0").encode(x=x, y=y)
     color = alt.condition("datum.noisy", alt.value(figures.PALETTE[1]), alt.value(figures.PALETTE[0]))
+    ink = alt.condition("datum.noisy", alt.value("black"), alt.value("white"))  # on vermilion, on blue
     return alt.layer(
         first.mark_line(color=figures.INK, strokeWidth=1, strokeDash=[4, 3]),
         now.mark_rule(strokeWidth=4, opacity=0.3).encode(x=low, x2="high:Q", color=color),
         base.transform_filter(LAST).mark_point(color=figures.INK, filled=False, opacity=0.5),
-        now.mark_point(size=110, filled=True, opacity=1).encode(color=color),
-        now.mark_text(dx=11, dy=-7, fontWeight="bold").encode(text="letter:N"),
+        now.mark_point(size=220, filled=True, opacity=1).encode(color=color),
+        now.mark_text(dy=0.5, fontSize=11, fontWeight="bold").encode(text="letter:N", color=ink),
         said(data, "top left"),
     ).properties(height=230)
 
@@ -69,7 +72,7 @@ def _accuracies(data: alt.NamedData) -> Any:
                 "accuracy:Q",
                 title="accuracy",
                 scale=scale,
-                axis=alt.Axis(format="%", values=[0.4, 0.6, 0.8, 1]),
+                axis=alt.Axis(format="%", values=[0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1], labelOverlap=True),
             ),
             y=alt.Y("row:N", title=None, sort=ROWS, scale=alt.Scale(domain=ROWS)),
             shape=alt.Shape(

@@ -1,11 +1,13 @@
 """Vouches for what "A real model's states" shows: by a softmax layer trained by torch on the same states, by hand."""
 
+import altair as alt
 import numpy as np
 import pytest
 import torch
 
 from alignbook.experiments import a_real_models_states as lab
 from alignbook.experiments.declare import starts
+from alignbook.labs.a_real_models_states import LAB
 from alignbook.persona import CONTROL, NAMES, hidden_states
 
 STATES = hidden_states()
@@ -88,3 +90,16 @@ def test_held_out_accuracy_does_not_follow_distinguishability():
         held_out = column(last(steps=steps)[0], "held out")
         assert np.sum(held_out > held_out[1]) >= 3
     assert [lab.LETTERS[name] for name in (*NAMES[:2], CONTROL)] == ["D", "B", "E"]  # as the sentence calls them
+
+
+@pytest.mark.parametrize("states", [lab.AS_THEY_ARE, lab.CENTERED])
+@pytest.mark.parametrize("steps", [1, 1000])
+def test_every_set_is_within_the_axes_and_no_two_dots_cover_one_another(steps, states):
+    """The first step and the last are the extremes; letters stand in the dots, 16 of some 290 pixels wide."""
+    table, _ = last(steps=steps, states=states)
+    encoding = LAB.chart(alt.NamedData("table")).to_dict()["hconcat"][0]["layer"][3]["encoding"]
+    domains = {name: encoding[name]["scale"]["domain"] for name in "xy"}
+    for name, axis in (("delta", "x"), ("low", "x"), ("high", "x"), ("moved", "y")):
+        assert domains[axis][0] < column(table, name).min() <= column(table, name).max() < domains[axis][1]
+    pixels = np.sort(column(table, "delta")) * 290 / np.subtract(*domains["x"][::-1])
+    assert np.diff(pixels).min() > 16
