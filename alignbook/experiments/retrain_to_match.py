@@ -32,10 +32,10 @@ FRAMES = 20
 STRIDE = 10  # steps between two chances to stop, some 5 ms of work
 TOLERANCE = 0.03  # of the teacher's gain or KL: what is nearer counts as the same
 
-LENGTH = Number("length", "Length n", 2, 300, 30, unit="letters", log=True, grid=(3, 10, 30, 100, 300))
-RATE = Number("rate", "Rate delta", 0.01, 1.0, START_RATE, unit="nats a letter", log=True, grid=(0.03, 0.1, 0.3))
-LEARNING_RATE = Number("learning_rate", "Learning rate", 0.03, 3.0, 0.3, log=True, grid=(0.1, 0.3))
-GROUP_SIZE = Number("group_size", "Answers a step K", 2, 16, 2, unit="answers", log=True)
+LENGTH = Number("length", "Letters n", 2, 300, 30, log=True, grid=(3, 10, 30, 100, 300))
+RATE = Number("rate", "Nats a letter", 0.01, 1.0, START_RATE, log=True, grid=(0.03, 0.1, 0.3))
+LEARNING_RATE = Number("learning_rate", "Learning rate", 0.03, 3.0, 0.3, log=True)
+GROUP_SIZE = Number("group_size", "Answers a step K", 2, 16, 4, log=True)
 STEPS = Number("steps", "Steps", 20, 2000, 200, log=True)
 
 
@@ -122,15 +122,15 @@ def imitate(taught: Teacher, settings: Settings, random: np.random.Generator, en
 def describe(table: Table, settings: Settings) -> str:
     """Say where both arms are, where best-of-N is, and how many answers that took."""
     ends = {name: rows(table, name)[-1] for name in (*ARMS, TEACHER)}
-    climbed, copied, kept = (f"{gain:.1%} of the gain at {kl:.1%} of the KL" for gain, kl in ends.values())
+    climbed, copied, kept = (f"{gain:.1%} for {kl:.1%}" for gain, kl in ends.values())
     step = table["step"][-1]
     if not step:
-        return f"Of the optimum, best-of-N has {kept}; both policies start at the reference."
+        return f"Both policies start at the reference; best-of-N has {kept} of the optimum's gain and KL."
     seen = step * settings["group_size"]
     drawn = seen * np.exp(settings["length"] * settings["rate"])
     return (
-        f"After {step} steps the policy gradient has {climbed} that the optimum has, imitation {copied} (medians); "
-        f"best-of-N has {kept}. Either saw {seen} answers a run; for imitation they are the best of {_short(drawn)}."
+        f"After {step} steps the policy gradient has {climbed} of the optimum's gain and KL, imitation {copied} "
+        f"(medians); best-of-N itself: {kept}. Each run saw {seen} answers, an imitator's are the best of {_short(drawn)}."
     )
 
 
@@ -142,11 +142,11 @@ def rows(table: Table, name: str) -> list[tuple[float, float]]:
 
 
 OPTIONS = (
-    "with less reward",
-    "with the same reward, for less KL",
-    "with the same reward, for the same KL",
-    "with the same reward, for more KL",
-    "with more reward",
+    "less reward",
+    "same reward, less KL",
+    "same reward, same KL",
+    "same reward, more KL",
+    "more reward",
 )
 
 
@@ -167,7 +167,7 @@ EXPERIMENT = Experiment(
         question=(
             "Answers have 30 letters. Best-of-20 keeps the one of 20 whose total reward is the highest; how its "
             "letters turn out then depends on one another. A policy with one law on letters, the same at every place, "
-            "is trained to imitate what was kept. Where does it end, compared with best-of-20 itself?"
+            "is trained to imitate what was kept. What does it have in the end, compared with best-of-20 itself?"
         ),
         kind="choice",
         options=OPTIONS,

@@ -15,9 +15,9 @@ NAMES = {ARMS[0]: "optimum", TEACHER: "best-of-N"}  # of the lines that the arms
 
 def chart(data: alt.NamedData) -> alt.HConcatChart:
     """Return the chart of the dataset `data`."""
-    gain, kl = _panel(data, "gain", "gain, of the optimum's"), _panel(data, "kl", "KL, of the optimum's")
+    gain, kl = _panel(data, "gain", "reward gain"), _panel(data, "kl", "KL")
     gain.layer.append(said(data, "bottom right"))
-    return alt.hconcat(gain, kl)
+    return alt.hconcat(gain, kl).properties(usermeta={"phone": [90, 90]})
 
 
 def _panel(data: alt.NamedData, field: str, title: str) -> Any:
@@ -74,8 +74,8 @@ LAB = Lab(
     EXPERIMENT,
     chart,
     tries=(
-        ("Ten times as long", {"length": 300, "rate": 0.1, "learning_rate": 0.3}),
-        ("Three letters, 1.09 draws", {"length": 3, "rate": 0.03, "learning_rate": 0.3}),
-        ("Smaller steps", {"length": 30, "rate": 0.1, "learning_rate": 0.1}),
+        ("Ten times as long", {"length": 300, "rate": 0.1}),
+        ("Three times the rate", {"length": 30, "rate": 0.3}),
+        ("Three letters, 1.09 draws", {"length": 3, "rate": 0.03}),
     ),
 )
