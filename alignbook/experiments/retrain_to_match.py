@@ -122,15 +122,15 @@ def imitate(taught: Teacher, settings: Settings, random: np.random.Generator, en
 def describe(table: Table, settings: Settings) -> str:
     """Say where both arms are, where best-of-N is, and how many answers that took."""
     ends = {name: rows(table, name)[-1] for name in (*ARMS, TEACHER)}
-    climbed, copied, kept = (f"{gain:.1%} for {kl:.1%}" for gain, kl in ends.values())
+    climbed, copied, kept = (f"{gain:.1%} and {kl:.1%}" for gain, kl in ends.values())
     step = table["step"][-1]
     if not step:
         return f"Both policies start at the reference; best-of-N has {kept} of the optimum's gain and KL."
     seen = step * settings["group_size"]
     drawn = seen * np.exp(settings["length"] * settings["rate"])
     return (
-        f"After {step} steps the policy gradient has {climbed} of the optimum's gain and KL, imitation {copied} "
-        f"(medians); best-of-N itself: {kept}. Each run saw {seen} answers, an imitator's are the best of {_short(drawn)}."
+        f"Gain and KL, of the optimum's, after {step} steps: policy gradient {climbed}, imitation {copied} (medians); "
+        f"best-of-N itself {kept}. Each run saw {seen} answers, an imitator's are the best of {_short(drawn)}."
     )
 
 

@@ -160,7 +160,7 @@ def test_the_answer_holds_for_other_seeds_and_the_climb_ends_without_a_band(seed
     assert match.end_of_imitation(table, settings) == 1
     spread = {name: high - low for name, low, high in zip(table["name"], table["kl low"], table["kl high"], strict=True)
               if low is not None}  # fmt: skip
-    assert spread["policy gradient"] < 0.01 < 0.1 < spread["imitation"]
+    assert spread["policy gradient"] < 0.005 < 0.05 < spread["imitation"]
 
 
 def test_the_question_states_the_start_and_the_tries_their_draws():
