@@ -113,7 +113,7 @@ EXPERIMENT = Experiment(
         question=(
             "Answers of 10,000 steps; the reward counts the right ones. Best-of-N with N = e^1000 draws and the tilt "
             "both cost 0.1 nat a step, and both are right on 51 % of the steps, to the percent. Their totals "
-            "scatter. How do the standard deviations stand, best-of-N to tilt?"
+            "scatter. Which ratio is nearest to that of the standard deviations, best-of-N to tilt?"
         ),
         kind="choice",
         options=tuple(RATIOS),

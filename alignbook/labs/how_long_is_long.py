@@ -13,7 +13,7 @@ from alignbook.labs.shared import said
 LENGTH = alt.X(
     "length:Q",
     title="length n",
-    scale=alt.Scale(type="log", domain=[0.8, 1_250_000], nice=False),
+    scale=alt.Scale(type="log", domain=[0.7, 1_700_000], nice=False),
     axis=alt.Axis(values=[1, 100, 10_000, 1_000_000], format="~s", grid=False),
 )
 GAP = alt.Y("gap:Q", title="gap, nats", scale=alt.Scale(domain=[0, 7], nice=False), axis=alt.Axis(values=[0, 2, 4, 6]))
@@ -54,7 +54,7 @@ def _gaps(data: alt.NamedData, y: alt.Y) -> list[Any]:
         line.transform_filter(NOW).mark_line(color=FORMULA, strokeDash=figures.DASHES[3], clip=True),
         dots.transform_filter(NOW).mark_point(filled=True, color=EXACT, opacity=1, size=45, clip=True),
         chosen.mark_rule(opacity=0.4, strokeWidth=1).encode(y=y, y2=alt.value("height")),
-        chosen.mark_point(filled=False, color=figures.INK, opacity=1, size=190, strokeWidth=2, clip=True),
+        chosen.mark_point(filled=False, color=figures.INK, opacity=1, size=190, strokeWidth=2),
     ]
 
 

@@ -15,7 +15,7 @@ from alignbook.labs.shared import colors, said
 
 TILT, BEST = LAWS
 UP = f"datum.law === '{BEST}' ? 1 : -1"
-HEIGHT = alt.Y("h:Q", axis=None, stack=None, scale=alt.Scale(domain=[-1.45, 1.45], nice=False))
+HEIGHT = alt.Y("h:Q", axis=None, stack=None, scale=alt.Scale(domain=[-1.7, 1.7], nice=False))
 TOTAL = alt.X(
     "total:Q",
     title="right steps, less the tilt's mean",
@@ -42,7 +42,9 @@ def _histograms(data: alt.NamedData, x: alt.X) -> list[Any]:
     base = alt.Chart(data).transform_calculate(up=UP).encode(x=x, y=HEIGHT)
     bars = base.transform_filter("datum.part === 'bar'").transform_calculate(h="datum.height * datum.up")
     bars = bars.encode(color=alt.Color("law:N", scale=colors(LAWS), legend=None))
-    means = base.transform_filter(NOW).transform_filter("datum.part === 'mean'").transform_calculate(h="1.2 * datum.up")
+    means = (
+        base.transform_filter(NOW).transform_filter("datum.part === 'mean'").transform_calculate(h="1.18 * datum.up")
+    )
     shapes = alt.Scale(domain=LAWS, range=["triangle-up", "triangle-down"])
     return [
         bars.transform_filter(NOW).mark_area(interpolate="step-after", clip=True, line={"strokeWidth": 1}),
@@ -62,21 +64,22 @@ def _names(data: alt.NamedData) -> list[Any]:
     style: Any = {"align": "left", "fontSize": 13, "fontWeight": 600}
     above, below = (words.transform_filter(f"datum.law === '{law}'") for law in (BEST, TILT))
     corner = {"x": alt.value(2), "text": "words:N"}
-    note = below.mark_text(align="right", baseline="bottom", text="peaks drawn equally high", opacity=0.8)
     return [
         above.mark_text(baseline="top", **style).encode(y=alt.value(0), **corner),
         below.mark_text(baseline="bottom", **style).encode(y=alt.value("height"), **corner),
-        note.encode(x=alt.value("width"), y=alt.value("height")),
     ]
 
 
 def _reference(data: alt.NamedData) -> list[Any]:
-    """Return the line at the reference's share of right steps."""
+    """Return the line at the reference's share of right steps, and what the heights are."""
     one = alt.Chart(data).transform_filter(NOW).transform_filter("datum.part === 'mean'")
     one = one.transform_filter(f"datum.law === '{TILT}'").transform_calculate(share=f"{math.exp(STEP_LOG_P[0]):.6f}")
     return [
         one.mark_rule(strokeDash=[2, 3], opacity=0.6).encode(x=SHARE),
         one.mark_text(align="right", baseline="top", dx=-4, text="reference").encode(x=SHARE, y=alt.value(0)),
+        one.mark_text(align="right", baseline="top", text="peaks equally high").encode(
+            x=alt.value("width"), y=alt.value(0)
+        ),
     ]
 
 
