@@ -171,9 +171,18 @@ def timed(settings: dict[str, Any]) -> float:
 
 def memory(profile: str) -> float:
     """Return the memory that the browser of this profile holds alone, all its processes, in MB."""
-    browsers = [one for one in psutil.process_iter() if f"--user-data-dir={profile}" in one.cmdline()]
+    processes = psutil.process_iter(["cmdline"])  # what ends meanwhile, or is another's, has none
+    browsers = [one for one in processes if f"--user-data-dir={profile}" in (one.info["cmdline"] or ())]
     family = {one.pid: one for parent in browsers for one in (parent, *parent.children(recursive=True))}
-    return sum(one.memory_full_info().uss for one in family.values()) / 1e6
+    return sum(held(one) for one in family.values()) / 1e6
+
+
+def held(process: psutil.Process) -> int:
+    """Return the bytes that a process holds alone, 0 if it has just ended."""
+    try:
+        return process.memory_full_info().uss
+    except psutil.NoSuchProcess:
+        return 0
 
 
 if __name__ == "__main__":
