@@ -117,7 +117,8 @@ def describe(table: Table, settings: Settings) -> str:
         return "The ball grows around the reference."
     touch, level = table["part"].index("touch"), table["value"][table["part"].index("above")]
     ball = (
-        f"The ball of {settings['rate']:g} nats touches the line of mean reward {level:.3f} at {_said(table, touch)}."
+        f"Around p, {_said(table, table['part'].index('reference'))}, the ball of {settings['rate']:g} nats touches "
+        f"the line of mean reward {level:.3f} at {_said(table, touch)}."
     )
     if "rare" not in table["part"]:
         return ball

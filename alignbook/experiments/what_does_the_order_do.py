@@ -69,12 +69,15 @@ def run(settings: Settings, *, seed: int = 0, engine: str = "numpy") -> Iterator
 
 def describe(table: Table, settings: Settings) -> str:
     """Say the value at the order, as a count where it is an entropy, and where its weight lies."""
-    nats = table["nats"][table["part"].index("point")]
+    nats = max(0.0, table["nats"][table["part"].index("point")])  # none is negative, but for rounding
     shares = ", ".join(f"{share:.3f}" for share in table["probability"][3:6])
-    counted = f", as of {_count(nats)} equally likely answers" if settings["measure"] == "entropy" else ""
+    counted, other = f", as of {_count(nats)} equally likely answers", ""
+    if settings["measure"] != "entropy":
+        q = ", ".join(f"{chance:.3f}" for chance in np.exp(OTHERS[settings["other"]]))
+        counted, other = "", f", those of the {settings['other']} q are {q}"
     return (
         f"At order {settings['order']:.4g} the {settings['measure']} is {nats:.3f} nats{counted}. The order weighs the "
-        f"one usual answer, the hundred and the million as {shares}; their chances are 0.500, 0.300, 0.200."
+        f"one usual answer, the hundred and the million as {shares}; their chances are 0.500, 0.300, 0.200{other}."
     )
 
 

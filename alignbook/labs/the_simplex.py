@@ -9,7 +9,7 @@ from alignbook import figures
 from alignbook.experiments.running_example import LETTERS
 from alignbook.experiments.the_simplex import EXPERIMENT, LENGTH
 from alignbook.labs.lab import GUESS, LAST, NOW, Lab
-from alignbook.labs.shared import plane
+from alignbook.labs.shared import colors, plane, said
 
 TILT, KEPT = figures.PALETTE[0], figures.PALETTE[3]
 RISE = math.sqrt(3) / 2  # the triangle's height
@@ -65,33 +65,32 @@ def _corner(rows: Any, k: int) -> Any:
 
 
 def _curves(data: alt.NamedData) -> Any:
-    """Return the shares of letters beyond the line by length, and dashed those of the touching point."""
+    """Return the shares of letters beyond the line by length, and dashed those of the touching point.
+
+    The scale leaves room above 100% for the words.
+    """
     poor = {"poor": "100 - datum.good - datum.fair"}
     shares = alt.Chart(data).transform_calculate(**poor).transform_fold(list(LETTERS), as_=["letter", "share"])
     percent = alt.Axis(values=[0, 25, 50, 75, 100], labelExpr="datum.value + '%'")
-    y = alt.Y("share:Q", title="share of letters", scale=alt.Scale(domain=[0, 100]), axis=percent)
+    y = alt.Y("share:Q", title="share of letters", scale=alt.Scale(domain=[0, 115]), axis=percent)
+    color = alt.Color("letter:N", scale=colors(LETTERS), sort=list(LETTERS), legend=alt.Legend())
     lengths = alt.Scale(type="log", domain=[4, 250], nice=False)
     x = alt.X("value:Q", title="length (log scale)", scale=lengths, axis=alt.Axis(values=list(LENGTH.grid)))
-    kept = shares.transform_filter("datum.part === 'kept'").encode(x=x, y=y, detail="letter:N")
-    touch = shares.transform_filter(NOW).transform_filter("datum.part === 'touch'").encode(y=y)
+    kept = shares.transform_filter("datum.part === 'kept'").encode(x=x, y=y, color=color)
+    touch = shares.transform_filter(NOW).transform_filter("datum.part === 'touch'").encode(y=y, color=color)
     guess = alt.Chart(data).transform_filter(GUESS).transform_calculate(share="datum.guess").encode(y=y)
     return alt.layer(
-        touch.mark_rule(color=TILT, strokeDash=[6, 4], strokeWidth=1.5, opacity=1),
-        *(_letter(touch, k) for k in range(3)),
-        kept.transform_filter(LAST).mark_line(color=KEPT, opacity=0.3, clip=True),
-        kept.transform_filter(NOW).mark_line(color=KEPT, clip=True, point=alt.OverlayMarkDef(color=KEPT, size=45)),
-        touch.transform_aggregate(rows="count()")
-        .mark_text(text="dashed: where ball and line touch", baseline="top", align="right", dx=-2, opacity=0.8)
+        touch.mark_rule(strokeDash=[6, 4], strokeWidth=1.5, opacity=1),
+        kept.transform_filter(LAST).mark_line(opacity=0.3, clip=True),
+        kept.transform_filter(NOW).mark_line(clip=True, point=alt.OverlayMarkDef(size=45)),
+        alt.Chart(data)
+        .transform_filter(NOW)
+        .transform_filter("datum.part === 'touch'")
+        .mark_text(text="dashed: touching point", baseline="top", align="right", dx=-2, opacity=0.8)
         .encode(x=alt.value("width"), y=alt.value(0)),
         guess.mark_rule(color=figures.INK, strokeDash=[2, 3]),
-        guess.mark_text(text="you said", baseline="bottom", align="left", dx=6).encode(x=alt.value(0)),
+        said(data, "top left", words="datum.guess + '%'"),
     ).properties(height=200)
-
-
-def _letter(rows: Any, k: int) -> Any:
-    """Return a letter's name above its dashed line; each at another place, for lines may lie close."""
-    row = rows.transform_filter(f"datum.letter === '{LETTERS[k]}'")
-    return row.mark_text(text=LETTERS[k], align="right", dx=-2 - 38 * k, dy=-7).encode(x=alt.value("width"))
 
 
 LAB = Lab(

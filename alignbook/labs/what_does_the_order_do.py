@@ -28,9 +28,9 @@ def chart(data: alt.NamedData) -> alt.HConcatChart:
         curves.transform_filter(NOW).mark_line(clip=True),
         curves.transform_filter(LAST).mark_line(opacity=0.3, clip=True),
         *_point(base),
+        said(data, words="datum.guess + ' answers'"),
     ).properties(height=200)
-    left = alt.layer(bars(data, KINDS, ("p", "weighed")), said(data, "top right")).properties(height=200)
-    return alt.hconcat(left, right).properties(usermeta={"phone": [85, 85]})
+    return alt.hconcat(bars(data, KINDS, ("p", "weighed")), right).properties(usermeta={"phone": [85, 85]})
 
 
 def _point(base: Any) -> list[Any]:

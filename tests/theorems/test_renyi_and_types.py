@@ -101,6 +101,29 @@ def test_divergences_rise_and_entropies_fall_in_the_order():
     assert np.isfinite(d[:4]).all()  # below order 1 mass where the other law has none costs a finite amount
 
 
+def test_below_order_one_a_law_with_holes_splits_the_divergence():
+    """With m the mass on the other's support: (log m + Lambda(a)) / a at a < 0, Lambda of the law conditioned on it."""
+    p = laws(45)
+    q = normalized(np.where(np.arange(4) == 0, -np.inf, laws(46)))
+    log_m, inside = np.log1p(-np.exp(p[:, 0])), normalized(p[:, 1:])
+    d = []
+    for order in (0.0, 0.1, 0.5, 0.9):
+        a = order - 1
+        split = (log_m + log_mgf(inside, p[:, 1:] - q[:, 1:], np.full(INSTANCES, a))) / a
+        with np.errstate(invalid="ignore"):
+            d.append(renyi_divergence(p, q, order))
+        np.testing.assert_allclose(d[-1], split, rtol=1e-9, atol=ROUNDING)
+    assert np.all(np.diff(d, axis=0) > 0)
+
+
+def test_of_two_letters_the_less_even_law_has_the_smaller_entropy_at_orders_above_zero_alone():
+    largest = np.sort(np.random.default_rng(47).uniform(0.5, 0.99, INSTANCES))
+    log_p = np.log(np.stack([largest, 1 - largest], axis=-1))
+    for order in ORDERS[1:]:
+        assert np.all(np.diff(renyi_cross_entropy(log_p, log_p, order)) < ROUNDING)
+    assert np.all(np.diff(renyi_cross_entropy(log_p, log_p, -1.0)) > 0)
+
+
 def test_weights_that_do_not_sum_to_one_have_a_quotient_that_falls():
     rng = np.random.default_rng(8)
     for log_p in laws(9):
@@ -176,7 +199,7 @@ def misses_of_the_compromise(phi, p, q, order):
 
 def test_the_compromise_between_two_laws():
     p, q = laws(17), laws(18)
-    for seed, order in enumerate((0.0, 0.3, 0.5, 0.9, 1.0, 2.0, 3.0)):
+    for seed, order in enumerate((0.0, 0.3, 0.5, 0.9, 1.0, 2.0, 3.0)):  # beyond 1 too, though not between the two
         phi = laws(100 + seed)
         np.testing.assert_allclose(misses_of_the_compromise(phi, p, q, order), 0, rtol=0, atol=1e-10)
         cost = order * kl_divergence(phi, p) + (1 - order) * kl_divergence(phi, q)
@@ -225,6 +248,26 @@ def test_beyond_order_one_the_constant_is_one_half():
     p, q = laws(21), laws(22)
     for order in (1.0, 2.0, 5.0, np.inf):
         assert np.all(renyi_divergence(p, q, order) >= total_variation_norm(p, q) ** 2 / 2)
+
+
+def test_at_order_two_one_half_is_not_the_best_factor():
+    """All pairs of laws on two letters, on a grid; other letters can be merged."""
+    first = np.linspace(0.001, 0.999, 500)
+    law = np.log(np.stack([first, 1 - first], axis=-1))
+    p, q = law[:, None], law[None, :]
+    assert np.all(renyi_divergence(p, q, 2.0) >= 0.61 * total_variation_norm(p, q) ** 2 - ROUNDING)
+
+
+def test_below_order_one_close_laws_have_a_small_divergence_and_from_one_on_they_need_not():
+    for order in (0.0, 0.1, 0.5, 0.9):
+        p, q = laws(48), laws(49)
+        p = normalized(np.where(np.arange(4) == np.arange(INSTANCES)[:, None] % 5, -np.inf, p))
+        bound = -np.log1p(-total_variation_norm(p, q) / 2) / (1 - order)
+        assert np.all(renyi_divergence(p, q, order) <= bound + ROUNDING)
+    hardly = np.array([np.log1p(-1e-300), -1e6])
+    near = np.log([0.999, 0.001])
+    assert total_variation_norm(near, hardly) < 0.0021
+    assert renyi_divergence(near, hardly, 1.0) > 900
 
 
 # Tilts
@@ -526,3 +569,12 @@ def test_pairs_that_agree_estimate_order_two():
             agreeing = sum(a == b for a, b in itertools.combinations(drawn, 2))
             mean += math.prod(p[list(drawn)]) * agreeing / 3
         assert mean == pytest.approx(math.exp(-renyi_cross_entropy(log_p, log_p, 2.0)), rel=1e-12)
+
+
+def test_the_count_that_pairs_give_is_too_large_on_average():
+    """Three samples of one even law on two letters: pairs agree always or once of three."""
+    shares = [
+        sum(a == b for a, b in itertools.combinations(drawn, 2)) / 3 for drawn in itertools.product(range(2), repeat=3)
+    ]
+    assert np.mean(shares) == pytest.approx(1 / 2)
+    assert np.mean(1 / np.array(shares)) == pytest.approx(2.5)  # against the count of 2
