@@ -21,7 +21,7 @@ from alignbook.best_of_n import (
     win_rate_upper_bound,
 )
 from alignbook.information import expectation, kl_divergence, win_rate
-from alignbook.tilting import max_kl, tilt
+from alignbook.tilting import max_kl, tilt, tilt_to_kl
 
 INSTANCES = 60
 
@@ -87,6 +87,26 @@ def test_the_kl_rises_with_the_draws_up_to_what_the_best_answers_cost():
     np.testing.assert_allclose(kls[-1], top, rtol=0, atol=1e-10)
 
 
+def test_the_kl_rises_strictly_unless_the_reward_is_constant():
+    ref, reward, _ = instances(14)
+    kls = np.stack([kl_divergence(best_of_n(ref, reward, n), ref) for n in (1, 1.01, 1.3, 2, 3)])
+    assert np.all(np.diff(kls, axis=0) > 0)  # not one of these rewards is constant
+    assert float(kl_divergence(best_of_n(ref[0], np.ones(6), 50), ref[0])) == pytest.approx(0, abs=1e-14)
+
+
+def test_the_slope_of_the_kl_is_a_sum_by_parts_of_positive_terms():
+    ref, reward, n = instances(15)
+    for one_ref, one_reward, one_n in zip(ref, reward, 1.5 + n / 100, strict=True):
+        masses = masses_of_levels(one_ref, one_reward)
+        edges = np.append(0, np.cumsum(masses)[:-1]), np.append(np.cumsum(masses)[:-1], 1.0)
+        log_ratio = np.log((edges[1] ** one_n - edges[0] ** one_n) / masses)
+        inner = edges[1][:-1]
+        slope = np.sum(-(inner**one_n) * np.log(inner) * np.diff(log_ratio))
+        near = [kl_divergence(best_of_n(one_ref, one_reward, one_n + step), one_ref) for step in (-1e-4, 1e-4)]
+        assert slope == pytest.approx(float(near[1] - near[0]) / 2e-4, abs=1e-6)
+        assert np.all(np.diff(log_ratio) > 0)
+
+
 def kl_without_repetition(answers, n):
     """The best of n different ones of equally likely answers, against the reference."""
     of_best = np.array([math.comb(k - 1, n - 1) / math.comb(answers, n) for k in range(n, answers + 1)])
@@ -135,6 +155,18 @@ def test_the_estimate_is_exact_where_the_best_answer_alone_has_a_mass():
         assert twins > expected + 0.2 * math.log(2) * -(math.expm1(n * math.log1p(-eps)) ** 2)
 
 
+def test_averaged_over_kept_answers_the_estimate_is_a_little_too_large():
+    rng = np.random.default_rng(16)
+    for _ in range(INSTANCES):
+        eps, n = rng.uniform(0.02, 0.6), 10 ** rng.uniform(0.1, 2)
+        ref = np.log(np.append(np.full(20_000, (1 - eps) / 20_000), eps))
+        law = best_of_n(ref, np.arange(20_001), n)
+        average, others = expectation(law, kl_estimate(ref, n)), (1 - eps) ** n
+        surplus = others * (float(kl_upper_bound(n)) - kl_with_one_atom(eps, n))
+        assert average - kl_divergence(law, ref) == pytest.approx(surplus, abs=1e-4)
+        assert surplus > 0
+
+
 # Its win rate
 
 
@@ -159,6 +191,34 @@ def test_the_best_win_rate_is_that_of_the_exponential_density():
         assert float(best_win_rate(float(kl))) == pytest.approx(float(rate), abs=1e-9)
 
 
+def test_each_divergence_has_one_exponential_density():
+    rng = np.random.default_rng(17)
+    for c in 10 ** rng.uniform(-1, 1.5, 20):
+        with mp.workdps(30):
+            kl = lambda c: mp.log(c / mp.expm1(c)) + c / -mp.expm1(-c) - 1  # noqa: E731
+            variance = 1 / mpf(c) ** 2 - mp.exp(c) / mp.expm1(c) ** 2
+            assert mp.diff(kl, mpf(c)) == pytest.approx(c * variance, abs=1e-12)
+            assert variance > 0
+            assert kl(mpf(10) ** -9) < 1e-15
+            assert kl(mpf(10) ** 9) == pytest.approx(9 * math.log(10) - 1, abs=1e-12)
+
+
+def lost_of_the_best_win_rate(p, n):
+    """What best-of-n on answers of masses p, no two alike in reward, loses against the best win rate at its KL."""
+    ref, win = np.log(p), np.cumsum(p) - p / 2
+    law = best_of_n(ref, np.arange(len(p)), n)
+    return float(tilt_to_kl(ref, win, kl_divergence(law, ref)).reward - expectation(law, win))
+
+
+def test_without_atoms_the_loss_in_win_rate_is_below_a_hundredth_and_with_atoms_a_little_more():
+    fine = np.full(4000, 1 / 4000)
+    for n in (1.2, 1.5, 1.78, 2.0, 4.0, 8.0):
+        expected = float(best_win_rate(kl_upper_bound(n)) - win_rate_upper_bound(n))
+        assert 0 < expected < 0.0095
+        assert lost_of_the_best_win_rate(fine, n) == pytest.approx(expected, abs=2e-6)
+    assert lost_of_the_best_win_rate(np.array([0.05, 0.1, 0.7, 0.1, 0.05]), 2.0) == pytest.approx(0.0110016, abs=1e-6)
+
+
 # What it earns
 
 
@@ -180,6 +240,12 @@ def test_a_sub_gaussian_reward_gains_no_more_than_the_bound_allows():
         assert gain < allowed < math.sqrt(2 * math.log(n))
         exponential = mean_of_the_largest(lambda x: np.minimum(1 - 1e-16, np.exp(-x)), n, 0.0, 60.0) - 1
         assert n < 8 or exponential > allowed  # tails heavier than a normal law's
+
+
+def test_rare_right_answers_gain_more_standard_deviations_than_a_normal_reward_may():
+    for chance, n in ((0.1, 10), (0.01, 100), (0.001, 1000)):
+        gain = (1 - (1 - chance) ** n - chance) / math.sqrt(chance * (1 - chance))
+        assert gain > math.sqrt(2 * float(kl_upper_bound(n)))
 
 
 def test_bounded_rewards_gain_no_more_than_the_bound_allows():
