@@ -26,7 +26,7 @@ ANSWERS = Choice("answers", "Answers", tuple(POOLS), "ten")
 REWARD = Choice("reward", "Rewards", REWARDS, REWARDS[0])
 DRAWN = Choice("drawn", "Draw best-of-N", tuple(TIMES), "10 times")
 
-COLUMNS = ("part", "step", "tenth", "share", "n", "kl", "bound", "estimate", "wins", "most wins")
+COLUMNS = ("part", "step", "tenth", "share", "n", "kl", "bound", "estimate", "loses", "least")
 
 
 def run(settings: Settings, *, seed: int = 0, engine: str = "numpy") -> Iterator[Table]:
@@ -55,7 +55,7 @@ def law_of_tenths(settings: Settings, engine: str) -> list[float]:
 
 
 def account(settings: Settings, places: np.ndarray, engine: str) -> list[list[float]]:
-    """Return divergence, bound, mean estimate, win rate and its bound at each number of draws."""
+    """Return divergence, bound, mean estimate, and what is missing to a win rate of 1, with its bound, at each N."""
     ref, reward = pool(settings, engine)
     n = to_engine(places, engine)
     bound, most = kl_upper_bound(n), win_rate_upper_bound(n)
@@ -65,7 +65,7 @@ def account(settings: Settings, places: np.ndarray, engine: str) -> list[list[fl
         estimate = expectation(law, kl_estimate(ref, n[:, None]))
     elif settings["reward"] == REWARDS[0]:  # no atoms
         kl, wins = bound, most
-    return [values.tolist() for values in (kl, bound, estimate, wins, most)]
+    return [values.tolist() for values in (kl, bound, estimate, 1 - wins, 1 - most)]
 
 
 def pool(settings: Settings, engine: str) -> tuple[Array, Array]:
@@ -93,12 +93,12 @@ def tenths_drawn(rng: np.random.Generator, settings: Settings) -> np.ndarray:
 
 def describe(table: Table, settings: Settings) -> str:
     """Say the divergence, its bound and its estimate, the win rate, and where the draws fell."""
-    kl, bound, estimate, wins, most = (abs(table[name][table["part"].index("now")]) for name in COLUMNS[5:])
+    kl, bound, estimate, loses, least = (abs(table[name][table["part"].index("now")]) for name in COLUMNS[5:])
     best = table["share"][TENTHS - 1]
     said = (
         f"Best of {settings['n']:,} from {settings['answers']} answers, {settings['reward']}: {kl:.2f} nats; bound "
-        f"{bound:.2f}, estimate {estimate:.2f}. It wins {percent(wins)}, at most {percent(most)}. The best tenth has "
-        f"{percent(best)} of its law"
+        f"{bound:.2f}, estimate {estimate:.2f}. Against one draw of the reference it wins "
+        f"{percent(1 - loses)}, at most {percent(1 - least)}. The best tenth has {percent(best)} of its law"
     )
     count = table["step"][-1]
     if not count:

@@ -9,7 +9,7 @@ from alignbook.experiments.what_does_one_more_draw_buy import EXPERIMENT, TENTHS
 from alignbook.labs.lab import GUESS, LAST, NOW, Lab
 
 CURVES = {"exact": "kl", "bound": "bound", "estimate": "estimate"}
-BEST_OF_N, BOUND, ESTIMATE = (figures.PALETTE[place] for place in (1, 3, 4))
+BEST_OF_N, BOUND, ESTIMATE = (figures.PALETTE[place] for place in (1, 3, 5))
 ASKED = 64  # the number of draws that the question asks about
 
 
@@ -41,10 +41,16 @@ def _law(data: alt.NamedData) -> Any:
 
 def _wins(data: alt.NamedData) -> Any:
     """Return the words on the win rate, where the bars are lowest."""
-    words = "'wins ' + format(datum.wins, '.1%') + ', at most ' + format(datum['most wins'], '.1%')"
+    words = f"'wins ' + {_all_but('datum.loses')} + ', at most ' + {_all_but('datum.least')}"
     now = alt.Chart(data).transform_filter(NOW).transform_filter("datum.part === 'now'")
     text = now.transform_calculate(words=words).mark_text(align="left", baseline="top", fontSize=12)
     return text.encode(x=alt.value(4), y=alt.value(4), text="words:N", color=alt.value(figures.INK))
+
+
+def _all_but(missing: str) -> str:
+    """Return the expression of 1 less a share, in percent; next to 100 with as many digits as tell it from 100."""
+    digits = f"{missing} > 5e-8 && {missing} < 1e-3 ? -2 - floor(log({missing}) / LN10 + 1e-3) : 1"
+    return f"format(1 - {missing}, '.' + ({digits}) + '%')"
 
 
 def _divergence(data: alt.NamedData) -> Any:

@@ -15,7 +15,7 @@ GAIN = alt.Y(
 )
 LOST = alt.Y(
     "lost:Q",
-    title=["share of", "best gain lost"],
+    title=["share of best gain", "lost (root scale)"],
     scale=alt.Scale(type="sqrt", domain=[0, 1], nice=False),
     axis=alt.Axis(format="%", values=[0, 0.01, 0.05, 0.1, 0.25, 0.5, 1]),
 )
