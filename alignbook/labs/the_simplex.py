@@ -51,7 +51,7 @@ def _triangle(data: alt.NamedData) -> Any:
     ).properties(height=300)
 
 
-NAMES: Any = (("reference", "p", {"dx": -7, "align": "right"}), ("q", "q", {"dx": 9, "align": "left"}))
+NAMES: Any = (("reference", "p", {"dx": -7, "align": "right"}), ("q", "q", {"dx": -9, "align": "right"}))
 
 
 def _name(row: Any, words: str, **style: Any) -> Any:
@@ -73,7 +73,7 @@ def _curves(data: alt.NamedData) -> Any:
     shares = alt.Chart(data).transform_calculate(**poor).transform_fold(list(LETTERS), as_=["letter", "share"])
     percent = alt.Axis(values=[0, 25, 50, 75, 100], labelExpr="datum.value + '%'")
     y = alt.Y("share:Q", title="share of letters", scale=alt.Scale(domain=[0, 115]), axis=percent)
-    color = alt.Color("letter:N", scale=colors(LETTERS), sort=list(LETTERS), legend=alt.Legend())
+    color = alt.Color("letter:N", scale=colors(LETTERS), sort=list(LETTERS), legend=alt.Legend(columns=3))
     lengths = alt.Scale(type="log", domain=[4, 250], nice=False)
     x = alt.X("value:Q", title="length (log scale)", scale=lengths, axis=alt.Axis(values=list(LENGTH.grid)))
     kept = shares.transform_filter("datum.part === 'kept'").encode(x=x, y=y, color=color)
@@ -89,7 +89,7 @@ def _curves(data: alt.NamedData) -> Any:
         .mark_text(text="dashed: touching point", baseline="top", align="right", dx=-2, opacity=0.8)
         .encode(x=alt.value("width"), y=alt.value(0)),
         guess.mark_rule(color=figures.INK, strokeDash=[2, 3]),
-        said(data, "top left", words="datum.guess + '%'"),
+        said(data, "top left", words="format(datum.guess, '.3~g') + '%'"),
     ).properties(height=200)
 
 
