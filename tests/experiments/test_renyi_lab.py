@@ -73,3 +73,9 @@ def test_the_sentence_counts():
     said = lab.describe(*table_at(order=0.5))
     assert "as of 205,570 equally likely answers" in said
     assert "0.002, 0.012, 0.986" in said
+
+
+def test_the_sentence_states_both_laws_and_no_negative_zero():
+    said = lab.describe(*table_at(order=0.0, measure="divergence", other="narrow"))
+    assert "the divergence is 0.000 nats." in said
+    assert "those of the narrow q are 0.900, 0.099, 0.001." in said
