@@ -14,6 +14,7 @@ from alignbook.experiments.running_example import LETTER_LOG_P, LETTER_REWARD, S
 
 STEPS, LETTERS = "right, wrong", "good, fair, poor"
 LENGTHS = (10, 20, 30, 50, 70, 100, 150, 200, 300)
+SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 ROUNDING = 1e-9  # of a threshold on the total: a total as near as this reaches it
 
 LENGTH = Number("length", "Length", 10, 300, 100, unit="letters", log=True, grid=(10, 30, 100, 300))
@@ -97,10 +98,11 @@ def describe(table: Table, settings: Settings) -> str:
     what = f"{row['x']:.0%} right steps" if settings["alphabet"] == STEPS else f"a mean reward of {row['x']:.2f}"
     words = (
         f"Of answers with {settings['length']} letters one in {one_in(row['exact'])} has {what} or more. "
-        f"The rate alone says one in {one_in(row['bound'])}, {row['rate_alone']:.3g} times as often."
+        f"The rate alone says one in {one_in(row['bound'])}"
     )
     if row["smooth"] is None:
-        return words + " At the largest reward the rate alone is exact, and Bahadur and Rao have no estimate."
+        return words + ", which is exact at the largest reward, where Bahadur and Rao have no estimate."
+    words += f", {row['rate_alone']:.3g} times as often."
     lattice = "" if row["lattice"] is None else f", with the lattice factor {row['lattice']:.3f}"
     return words + f" Bahadur and Rao's estimate is {row['smooth']:.3f} of the truth{lattice}."
 
@@ -112,7 +114,8 @@ def one_in(log_chance: float) -> str:
 
 
 def _power(digits: float) -> str:
-    return f"{10 ** (digits - math.floor(digits)):.1f} · 10^{math.floor(digits)}"
+    raised = str(math.floor(digits)).translate(SUPERSCRIPTS)
+    return f"{10 ** (digits - math.floor(digits)):.1f} · 10{raised}"
 
 
 EXPERIMENT = Experiment(
@@ -122,7 +125,7 @@ EXPERIMENT = Experiment(
     describe=describe,
     prediction=Prediction(
         question=(
-            "100 steps, each right with chance 0.3. By the rate alone, e^(100 I), one answer in 6,110 has at least "
+            "100 steps, each right with chance 0.3. By the rate alone one answer in 6,110 has at least "
             "half its steps right. How many times as rare are such answers in truth?"
         ),
         kind="number",

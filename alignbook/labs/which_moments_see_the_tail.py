@@ -20,7 +20,7 @@ def chart(data: alt.NamedData) -> alt.HConcatChart:
     """Return the chart of the dataset `data`."""
     panels = (
         [*_panel(data, "", "scaled cumulant", (-2.6, 3.4)), said(data, "top left")],
-        _panel(data, "_excess", "less the common line", (-0.15, 0.8)),
+        _panel(data, "_excess", "cumulant - order · x*", (-0.15, 0.8)),
     )
     drawn = (alt.layer(*panel).properties(height=200) for panel in panels)
     return alt.hconcat(*drawn).properties(usermeta={"phone": [90, 90]})

@@ -85,7 +85,7 @@ def test_off_the_lattice_there_is_no_factor():
 @pytest.mark.parametrize(("log_chance", "words"), [(-math.log(6.65), "6.65"), (-math.log(45329.4), "45,329")])
 def test_how_many_draws_reads_as_a_number(log_chance, words):
     assert rare.one_in(log_chance) == words
-    assert rare.one_in(-23.35424523754582) == "1.4 · 10^10"
+    assert rare.one_in(-23.35424523754582) == "1.4 · 10¹⁰"
 
 
 # Which moments see the tail?

@@ -303,6 +303,19 @@ def test_the_best_comes_to_the_aligned_letters_mean_and_fixed_draws_do_not():
     assert np.median(top - fixed) > 0.1
 
 
+def test_the_kl_divergence_of_the_best_lies_between_the_rate_of_its_mean_and_that_of_its_draws():
+    log_p, reward = draw_letters(29)
+    rate = np.random.default_rng(30).uniform(0.1, 0.9, INSTANCES) * -log_p[:, -1]
+    off = []
+    for n in (1, 5, 20, 160):
+        best = finite_length(log_p, reward, n, rate).best_of_n
+        assert np.all(best.kl / n <= rate + 1e-9)
+        assert np.all(best.kl / n >= rate_function(log_p, reward, best.reward / n) - 1e-9)
+        off.append(rate - best.kl / n)
+    assert np.max(off[-1]) < 0.02
+    assert np.median(off[-1] / off[-2]) < 0.3
+
+
 # Cumulants and rate of the tilt
 
 
@@ -336,7 +349,7 @@ def test_bounds_on_the_cumulants_of_best_of_n_at_every_length():
         for share in (0.0, 0.3, 0.7, 1.0):
             order = share / letter.beta
             _, best = found.scaled_cumulants(order)
-            assert np.all(best <= order * letter.reward + math.log(2) / n + 1e-9)
+            assert np.all(best <= order * letter.reward + 1e-9)
         for order in (-2.0, -0.5, 0.5, 2.0, 8.0):
             _, best = found.scaled_cumulants(order)
             assert np.all(best <= rate + log_mgf(log_p, reward, order) + 1e-9)
