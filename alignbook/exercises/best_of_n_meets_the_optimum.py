@@ -70,7 +70,9 @@ def check_share(my_share: Callable) -> Verdict:
             return wrong(words)
         if not math.isclose(mine, answer, abs_tol=1e-3):
             return wrong(f"For N = {draws:g} the share is {answer:.4f}, yours {mine:.4f}.")
-    return right("91 to 94 percent, whatever the letters are and however many.")
+    return right(
+        "From 90 percent near one draw to 96 at a million, in the limit of long answers, whatever the letters are."
+    )
 
 
 @forgiving
@@ -106,7 +108,7 @@ def check_turning_length(length: float) -> Verdict:
         return wrong(
             f"At {round(0.9 * length)} letters, 10 percent fewer, the tilt leads already, by {lead:.2f}: earlier."
         )
-    return right("More draws, or more frequent tricks, move it up: the harm grows with a squared, the lead with a.")
+    return right("The harm grows with a squared, the lead of the tilt with a.")
 
 
 def _entropy(step: float, shift: float) -> float:

@@ -174,8 +174,8 @@ EXPERIMENT = Experiment(
         answer=end_of_imitation,
         why=(
             "The reward adds up over the letters, so its mean depends on how often each letter stands there, and "
-            "nothing else: that imitation learns. What it cannot learn, how the letters depend on one another, "
-            "costs best-of-20 nats and earns it nothing."
+            "nothing else: that imitation learns, up to noise. What it cannot learn, how the letters depend on one "
+            "another, costs best-of-20 nats and earns it nothing."
         ),
     ),
 )

@@ -119,6 +119,7 @@ EXPERIMENT = Experiment(
         options=tuple(RATIOS),
         answer=nearest,
         why=(
+            "Of these it is the nearest; the ratio itself stands under the picture. "
             "The tilt draws its steps independently, so that their scatter adds up like the square root of the length. "
             "Best-of-N keeps the largest of very many totals. Near that maximum each right step more is rarer "
             "by the same factor, whatever the length, and so the winner's scatter stays at one or two steps. Equal "

@@ -16,7 +16,7 @@ NAMES = {ARMS[0]: "optimum", TEACHER: "best-of-N"}  # of the lines that the arms
 def chart(data: alt.NamedData) -> alt.HConcatChart:
     """Return the chart of the dataset `data`."""
     gain, kl = _panel(data, "gain", "reward gain"), _panel(data, "kl", "KL")
-    gain.layer.append(said(data, "bottom right"))
+    gain.layer.append(said(data, baseline="bottom", dy=-3))  # above the plot, which it would cross
     return alt.hconcat(gain, kl).properties(usermeta={"phone": [90, 90]})
 
 
@@ -26,7 +26,7 @@ def _panel(data: alt.NamedData, field: str, title: str) -> Any:
     y, low = (alt.Y(f"{name}:Q", title=title, scale=scale, axis=axis) for name in (field, f"{field} low"))
     x = alt.X(
         "progress:Q",
-        title="part of the run",
+        title=["part of the run", "(circles: the limit without noise)"],
         scale=alt.Scale(type="sqrt", domain=[0, 1]),
         axis=alt.Axis(format="%", values=[0, 0.1, 0.25, 0.5, 1]),
     )

@@ -24,7 +24,7 @@ TOTAL = alt.X(
 )
 SHARE = alt.X(
     "share:Q",
-    title="share of right steps",
+    title=["share of right steps", "(peaks drawn equally high)"],
     scale=alt.Scale(domain=[0, 1], nice=False),
     axis=alt.Axis(values=[0, 0.25, 0.5, 0.75, 1], grid=False, format="%"),
 )
@@ -71,15 +71,12 @@ def _names(data: alt.NamedData) -> list[Any]:
 
 
 def _reference(data: alt.NamedData) -> list[Any]:
-    """Return the line at the reference's share of right steps, and what the heights are."""
+    """Return the line at the reference's share of right steps, and its name."""
     one = alt.Chart(data).transform_filter(NOW).transform_filter("datum.part === 'mean'")
     one = one.transform_filter(f"datum.law === '{TILT}'").transform_calculate(share=f"{math.exp(STEP_LOG_P[0]):.6f}")
     return [
         one.mark_rule(strokeDash=[2, 3], opacity=0.6).encode(x=SHARE),
         one.mark_text(align="right", baseline="top", dx=-4, text="reference").encode(x=SHARE, y=alt.value(0)),
-        one.mark_text(align="right", baseline="top", text="peaks equally high").encode(
-            x=alt.value("width"), y=alt.value(0)
-        ),
     ]
 
 

@@ -62,9 +62,9 @@ def side_by_side(base: Any, field: str, laws: Sequence[str], colors: alt.Scale) 
 def said(data: alt.NamedData, corner: str = "top right", *, words: str = "datum.guess", **style: Any) -> Any:
     """Return the layer that says in a corner of the panel what the reader guessed, clear of the axes left and below."""
     edge, side = corner.split()
-    away = {"dx": 6 if side == "left" else 0, "dy": -4 if edge == "bottom" else 0}
+    place: Any = {"dx": 6 if side == "left" else 0, "dy": -4 if edge == "bottom" else 0, "baseline": edge, **style}
     guess: Any = alt.Chart(data).transform_filter(GUESS).transform_calculate(words=f"'you said: ' + {words}")
-    return guess.mark_text(align=side, baseline=edge, **away, **style).encode(
+    return guess.mark_text(align=side, **place).encode(
         x=alt.value(0 if side == "left" else "width"), y=alt.value(0 if edge == "top" else "height"), text="words:N"
     )
 

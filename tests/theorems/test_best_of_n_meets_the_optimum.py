@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 from scipy.integrate import quad
-from scipy.special import log_ndtr
+from scipy.special import entr, log_ndtr
 from scipy.stats import gumbel_r, norm
 from strategies import normalized
 
@@ -185,7 +185,7 @@ def test_off_a_lattice_the_best_total_is_gumbel():
 
 def test_on_a_lattice_it_is_not_gumbel_but_k():
     log_p, reward, rate = binary(5)
-    apart, gumbel, reward_off = [], [], []
+    apart, gumbel, reward_off, kl_off = [], [], [], []
     for n in (2000, 32_000):
         found = finite_length(log_p, reward, n, rate)
         letter = found.letter
@@ -198,12 +198,16 @@ def test_on_a_lattice_it_is_not_gumbel_but_k():
             best = np.exp(found.best_of_n_log_p[i])
             apart.append(np.abs(law - best).sum() / 2)
             reward_off.append(np.sum(law * levels) - (found.best_of_n.reward[i] - n * letter.reward[i]))
+            gap = np.log(2 * math.pi * n) / 2 + math.log(v) - np.sum(entr(law))
+            kl_off.append(gap + a * np.sum(law * levels) - (found.best_of_n.kl[i] - n * rate[i]))
             level, _ = scaled_best(found, i)
             gumbel.append(np.max(np.abs(np.cumsum(best) - gumbel_r.cdf(np.maximum(level, -9)))))
     near, far = apart[:INSTANCES], apart[INSTANCES:]
     assert np.max(far) < 0.01
     assert smaller_by(0.2, near, far)
     assert np.max(np.abs(reward_off[INSTANCES:])) < 0.02
+    assert np.max(np.abs(kl_off[INSTANCES:])) < 0.03
+    assert smaller_by(0.3, kl_off[:INSTANCES], kl_off[INSTANCES:])
     assert np.median(gumbel[INSTANCES:]) > 0.05  # the lattice stays
 
 
@@ -305,6 +309,18 @@ def test_best_of_n_and_tilt_differ_in_both_tails():
             line = rate_function(log_p, reward, x) - rate - (x - letter.reward) / letter.beta
             np.testing.assert_allclose(of_tilt, line, atol=1e-9)
         assert np.all(rate_function(log_p, reward, up) - rate > rate_function(letter.log_p, reward, up))
+
+
+def test_below_the_references_mean_the_lower_tail_grows_at_the_rate_itself():
+    log_p, reward, rate = binary(17)
+    off = []
+    for n in (40, 200):
+        found = finite_length(log_p, reward, n, rate)
+        for i in range(INSTANCES):
+            low = found.total[i] <= n * np.exp(log_p[i, 1]) / 2
+            off.append(np.log(-np.logaddexp.reduce(found.best_of_n_log_p[i][low])) / n - rate[i])
+    assert smaller_by(0.5, off[:INSTANCES], off[INSTANCES:])
+    assert np.max(np.abs(off[INSTANCES:])) < 0.03
 
 
 # Imitation, and other sums
