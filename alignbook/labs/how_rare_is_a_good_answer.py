@@ -9,12 +9,12 @@ from alignbook.experiments.how_rare_is_a_good_answer import EXPERIMENT, LETTERS,
 from alignbook.labs.lab import GUESS, LAST, NOW, Lab, ghosted
 
 CURVES = {"bound": "rate alone", "exact": "exact"}
-ESTIMATES = {"rate_alone": "rate alone", "smooth": "Bahadur-Rao", "lattice": "with lattice factor (steps)"}
+ESTIMATES = {"rate_alone": "rate alone", "smooth": "Bahadur-Rao", "lattice": "with lattice (steps)"}
 COLORS = {
     "exact": figures.PALETTE[5],
     "rate alone": figures.PALETTE[3],
     "Bahadur-Rao": figures.PALETTE[4],
-    "with lattice factor (steps)": figures.PALETTE[2],
+    "with lattice (steps)": figures.PALETTE[2],
 }
 DASHES = dict(zip(COLORS, figures.DASHES, strict=False))
 ENDS = "datum.value ? 'largest' : 'mean'"
@@ -26,11 +26,7 @@ def chart(data: alt.NamedData) -> alt.HConcatChart:
     left = [*_lines(data, "curve", CURVES, _curve_axes()), *_threshold(data)]
     right = [_level(data), *_lines(data, "error", ESTIMATES, _error_axes()), *_points(data), _guess(data)]
     drawn = (alt.layer(*panel).properties(height=200) for panel in (left, right))
-    return (
-        alt.hconcat(*drawn)
-        .resolve_scale(color="independent", strokeDash="independent")
-        .properties(usermeta={"phone": [90, 90]})
-    )
+    return alt.hconcat(*drawn).properties(usermeta={"phone": [90, 90]})
 
 
 def _curve_axes() -> dict[str, Any]:
