@@ -233,6 +233,16 @@ def test_nobody_commits_to_a_number_they_never_chose(visit):
     assert lab.locator(".alignbook-ask input:invalid").count() == 1
 
 
+def test_a_typed_value_that_cannot_be_had_is_not_changed_in_silence(visit):
+    lab = visit.untouched()
+    box = lab.locator(".alignbook-ask input[type=number]").first
+    for typed, taken, told in (("7", "3", "7 became 3: 0 to 3."), ("1", "1", "")):
+        box.fill(typed)
+        box.press("Tab")
+        assert box.input_value() == taken
+        assert lab.locator(".alignbook-ask [role=alert]").text_content() == told
+
+
 def test_reset_leaves_no_ghost_and_the_verdict_says_what_it_is_about(visit):
     lab = visit.opened()
     away(main_sliders(lab).first)

@@ -41,19 +41,27 @@ function numberInput(parameter, live, change) {
   const value = (i) => (grid ? grid[i] : i === last ? high : i === 0 ? low : between(i));
   const slider = make("input", { type: "range", min: 0, max: last, step: 1, "aria-label": `${label}, slider` });
   const box = make("input", { type: "number", min: low, max: high, step: "any", inputMode: "decimal" });
+  const note = make("small", { role: "alert" });
+  // A typed value that cannot be had is never changed in silence.
+  const tell = (typed, taken) => {
+    const rule = typed < low || typed > high ? `${low} to ${high}` : grid ? "recorded values only" : "whole numbers only";
+    note.textContent = typed === taken ? "" : `${typed} became ${taken}: ${rule}.`;
+  };
   const set = (now) => {
     slider.value = place(now);
     slider.setAttribute("aria-valuetext", `${short(now)} ${unit}`.trim());
     box.value = String(now);
   };
-  const take = (now) => {
+  const take = (now, typed = now) => {
     set(now);
+    tell(typed, now);
     change(now);
   };
   slider.addEventListener("input", () => take(value(Number(slider.value))));
   box.addEventListener("change", () => {
-    const typed = box.value === "" ? value(Number(slider.value)) : clamp(Number(box.value), low, high);
-    take(grid ? nearest(grid, typed) : whole ? Math.round(typed) : typed);
+    const typed = box.value === "" ? value(Number(slider.value)) : Number(box.value);
+    const within = clamp(typed, low, high);
+    take(grid ? nearest(grid, within) : whole ? Math.round(within) : within, typed);
   });
   box.addEventListener("keydown", (event) => {
     const step = { ArrowUp: 1, ArrowDown: -1 }[event.key];
@@ -62,7 +70,9 @@ function numberInput(parameter, live, change) {
       take(value(clamp(Number(slider.value) + step, 0, last)));
     }
   });
-  return { element: labelled(unit ? `${label} (${unit})` : label, slider, box), set };
+  const element = labelled(unit ? `${label} (${unit})` : label, slider, box);
+  element.append(note);
+  return { element, set };
 }
 
 // `own` names what is none of the options, shown but not to be chosen here.
