@@ -3,6 +3,7 @@
 A checker never raises on a wrong answer: a reader's notebook goes on, and the sentence is the teaching.
 """
 
+import html
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ class Verdict:
 
     def __repr__(self) -> str:
         return f"{'Right.' if self.ok else 'Not yet.'} {self.message}"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{html.escape(repr(self))}</p>"  # a paragraph breaks its lines, printed text does not
 
 
 def right(message: str) -> Verdict:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from alignbook.exercises import foundations as check
+from alignbook.exercises.verdict import wrong
 
 REFERENCE = np.array([0.2, 0.4, 0.3, 0.1])
 
@@ -90,3 +91,7 @@ def test_the_best_law_within_the_budget_is_what_a_search_finds():
         spent = middle * math.log(middle / 0.2) + (1 - middle) * math.log((1 - middle) / 0.8)
         low, high = (middle, high) if spent < 0.1 else (low, middle)
     assert abs(low - check.BEST_CANBERRA) < 1e-14
+
+
+def test_a_notebook_shows_a_verdict_as_a_paragraph():
+    assert wrong("It must be < 1.")._repr_html_() == "<p>Not yet. It must be &lt; 1.</p>"
