@@ -179,6 +179,23 @@ def test_if_ties_counted_as_wins_best_of_n_would_pass_its_bound():
         assert expectation(law, up_to) > win_rate_upper_bound(one_n)
 
 
+def test_a_fair_judge_other_than_the_ranking_reward_lifts_no_win_rate_over_the_bound():
+    """Judges that compare pairs by any chances, in rings too; one that leans to best-of-N's side does lift it."""
+    ref, reward, n = instances(4)
+    chances = np.random.default_rng(4).random((INSTANCES, 6, 6)) ** 3
+    fair = (chances + 1 - np.swapaxes(chances, -1, -2)) / 2
+    by_reward = np.sign(reward[:, :, None] - reward[:, None, :]) / 2 + 0.5
+    law = best_of_n(ref, reward, n)
+    kept, drawn = np.exp(law), np.exp(ref)
+    wins, own, leaning = (
+        np.einsum("iy,iyz,iz->i", kept, judge, drawn) for judge in (fair, by_reward, np.minimum(by_reward + 0.5, 1))
+    )
+    bound = win_rate_upper_bound(n)
+    np.testing.assert_allclose(own, win_rate(law, ref, reward), rtol=0, atol=1e-12)
+    assert np.all(wins <= bound + 1e-12)
+    assert np.any(leaning > bound)
+
+
 def test_the_best_win_rate_is_that_of_the_exponential_density():
     rng = np.random.default_rng(8)
     for c in 10 ** rng.uniform(-1, 1.5, INSTANCES):
