@@ -26,7 +26,7 @@ def chart(data: alt.NamedData) -> alt.HConcatChart:
     left = [*_lines(data, "curve", CURVES, _curve_axes()), *_threshold(data)]
     right = [_level(data), *_lines(data, "error", ESTIMATES, _error_axes()), *_points(data), _guess(data)]
     drawn = (alt.layer(*panel).properties(height=200) for panel in (left, right))
-    return alt.hconcat(*drawn).properties(usermeta={"phone": [90, 90]})
+    return alt.hconcat(*drawn).properties(usermeta={"phone": [82, 82]})
 
 
 def _curve_axes() -> dict[str, Any]:

@@ -17,7 +17,7 @@ RISE = math.sqrt(3) / 2  # the triangle's height
 
 def chart(data: alt.NamedData) -> alt.HConcatChart:
     """Return the chart of the dataset `data`."""
-    return alt.hconcat(_triangle(data), _curves(data)).properties(usermeta={"phone": [190, 95]})
+    return alt.hconcat(_triangle(data), _curves(data)).properties(usermeta={"phone": [176, 86]})
 
 
 def _triangle(data: alt.NamedData) -> Any:
